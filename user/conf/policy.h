@@ -1,0 +1,75 @@
+/* A policy: limits, overrides, lists, NIC behaviour. Parsed from YAML, immutable. Numbers here are as people
+ * write them; compiling them to GCRA rates is guard's (guard/rates.h). */
+#ifndef CONF_POLICY_H
+#define CONF_POLICY_H
+
+#include "conf/errors.h"
+#include "tollgate/abi.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* units per period; units == 0 = no limit set. */
+struct policy_rate {
+	uint64_t units;
+	uint64_t period_ns;
+	uint64_t burst;  /* defaults to units */
+	bool shadow;
+	bool set;        /* present in the file (overrides inherit what they don't set) */
+};
+
+struct policy_route {
+	struct policy_rate requests;
+	enum tg_route_scope scope;
+};
+
+/* Limits of one subject. */
+struct policy_limits {
+	struct policy_rate requests;
+	struct policy_rate tokens;
+	struct policy_rate routes[TG_ROUTE_COUNT]; /* overrides of the route limits for this subject */
+};
+
+struct policy_override {
+	char *subject; /* tenant id or key id */
+	struct policy_limits limits;
+};
+
+struct policy_list_entry {
+	bool v6;
+	uint8_t prefix_len;
+	uint32_t addr[4];     /* network order, host bits zero; IPv4 in addr[0] */
+	char *reason;         /* NULL = none */
+};
+
+struct policy {
+	bool shadow;                       /* all limits */
+	struct policy_limits global, tenant, key;
+	struct policy_route routes[TG_ROUTE_COUNT];
+	struct policy_override *tenants, *keys;
+	size_t n_tenants, n_keys;
+	struct {
+		bool scope_all;            /* count all IP packets, not only those to guarded ports */
+		bool map_full_closed;
+		struct policy_rate rate[TG_NET_SCOPE_COUNT][TG_NET_DIM_COUNT];
+	} network;
+	struct {
+		bool answer;               /* answer at the NIC, default true */
+		bool answer_established;   /* also on idle established connections, default true */
+		unsigned events_per_second; /* per CPU, default 100 */
+	} nic;
+	struct policy_list_entry *allow, *block;
+	size_t n_allow, n_block;
+};
+
+int policy_parse(const char *text, size_t len, struct policy **ret, struct conf_errors *errs) MUST_CHECK;
+void policy_free(struct policy *p);
+/* The defaults of spec.md section 1, as policy text. */
+extern const char policy_default_text[];
+/* What changes from a to b, one line each ("limits.key.requests: 1000 -> 500"), lists as counts and samples. */
+int policy_diff(const struct policy *a, const struct policy *b, struct buf *out) MUST_CHECK;
+/* Parse "10.0.0.0/8", "2001:db8::/32", "192.0.2.1". Host bits must be zero. ERR_INVAL with a message. */
+int policy_parse_cidr(const char *s, size_t len, struct policy_list_entry *ret, struct err *err) MUST_CHECK;
+void policy_format_cidr(const struct policy_list_entry *e, char buf[64]);
+
+#endif

@@ -1,0 +1,99 @@
+/* The only SQL room. SQLite (WAL, synchronous=FULL); one struct store per thread that uses it.
+ *
+ * Errors of all calls: ERR_NOT_FOUND, ERR_EXISTS, ERR_INVAL as named; ERR_BUSY (locked past the time-out),
+ * ERR_FULL (disk), ERR_CORRUPT, ERR_PERM (read-only), ERR_IO, ERR_VERSION (database newer than the program).
+ * Nothing is half applied: each call is one transaction. */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "model/tenant.h"
+
+struct store;
+
+struct store_opts {
+	unsigned busy_timeout_ms;
+	bool create; /* make the file and directory when absent; older schema is migrated */
+};
+#define STORE_OPTS_DEFAULT ((struct store_opts){ .busy_timeout_ms = 5000, .create = true })
+
+int store_open(const char *path, const struct store_opts *opts, struct store **ret, struct err *err) MUST_CHECK;
+void store_close(struct store *s);
+
+/* ---- tenants: id chosen by the operator; the slot (subject) is the smallest free one, shared number space with
+ * keys, 1 .. TG_SUBJECTS_MAX - 1; ERR_FULL when none is left. `actor` goes to the audit log. */
+int store_tenant_create(struct store *s, const char *actor, const char *id, const char *name, struct tenant *ret,
+			struct err *err) MUST_CHECK;
+int store_tenant_get(struct store *s, const char *id, struct tenant *ret, struct err *err) MUST_CHECK;
+int store_tenant_set_status(struct store *s, const char *actor, const char *id, enum tenant_status status,
+			    struct err *err) MUST_CHECK;
+typedef int (*store_tenant_cb)(const struct tenant *t, void *arg);
+int store_tenant_each(struct store *s, store_tenant_cb cb, void *arg, struct err *err) MUST_CHECK;
+
+/* ---- keys. `hash` and `hint` are the caller's (crypto); the text never gets here. */
+struct store_key_new {
+	const char *tenant_id;
+	const char *name;
+	const char *hint;
+	const uint8_t *hash; /* KEY_HASH_LEN */
+	int64_t expires_ms;  /* 0 = never */
+};
+int store_key_create(struct store *s, const char *actor, const struct store_key_new *k, struct api_key *ret,
+		     struct err *err) MUST_CHECK;
+int store_key_get(struct store *s, const char *id, struct api_key *ret, struct err *err) MUST_CHECK;
+int store_key_set_status(struct store *s, const char *actor, const char *id, enum key_status status,
+			 struct err *err) MUST_CHECK;
+int store_key_delete(struct store *s, const char *actor, const char *id, struct err *err) MUST_CHECK;
+typedef int (*store_key_cb)(const struct api_key *k, void *arg);
+/* tenant_id NULL = all. */
+int store_key_each(struct store *s, const char *tenant_id, store_key_cb cb, void *arg, struct err *err) MUST_CHECK;
+
+/* ---- policy versions: text as given; ids count from 1; exactly one is active (after the first apply). */
+struct store_policy {
+	int64_t id;
+	int64_t created_ms;
+	int64_t confirm_by_ms; /* 0 = confirmed; else it is rolled back when this passes unconfirmed */
+	bool active;
+	char actor[64];
+	char comment[160];
+};
+int store_policy_add_active(struct store *s, const char *actor, const char *comment, const char *text, size_t len,
+			    int64_t confirm_by_ms, struct store_policy *ret, struct err *err) MUST_CHECK;
+/* id 0 = the active one. *ret_text is malloc'ed. */
+int store_policy_get(struct store *s, int64_t id, struct store_policy *ret, char **ret_text, struct err *err)
+	MUST_CHECK;
+int store_policy_confirm(struct store *s, const char *actor, int64_t id, struct err *err) MUST_CHECK;
+typedef int (*store_policy_cb)(const struct store_policy *p, void *arg);
+int store_policy_each(struct store *s, store_policy_cb cb, void *arg, struct err *err) MUST_CHECK; /* newest first */
+
+/* ---- lists: the durable copy of operator entries, restored after a reboot. CIDR text is canonical
+ * (policy_format_cidr). expires_ms Unix time, 0 = never. */
+enum store_list { STORE_LIST_ALLOW, STORE_LIST_BLOCK };
+struct store_list_entry {
+	char cidr[64];
+	char reason[96];
+	unsigned source; /* enum tg_list_source */
+	int64_t expires_ms;
+};
+/* Adds or replaces n entries in one transaction. */
+int store_list_put(struct store *s, const char *actor, enum store_list list, const struct store_list_entry *e, size_t n,
+		   struct err *err) MUST_CHECK;
+int store_list_del(struct store *s, const char *actor, enum store_list list, const char *const *cidrs, size_t n,
+		   struct err *err) MUST_CHECK;
+typedef int (*store_list_cb)(enum store_list list, const struct store_list_entry *e, void *arg);
+int store_list_each(struct store *s, store_list_cb cb, void *arg, struct err *err) MUST_CHECK;
+int store_list_expire(struct store *s, int64_t now_ms, struct err *err) MUST_CHECK;
+
+/* ---- audit log, hash-chained: each row's hash covers its fields and the row before. Written inside the
+ * transaction of the action. */
+struct store_audit {
+	int64_t id, time_ms;
+	char actor[64], action[64], target[96], detail[256];
+};
+typedef int (*store_audit_cb)(const struct store_audit *a, void *arg);
+int store_audit_each(struct store *s, int64_t after_id, store_audit_cb cb, void *arg, struct err *err) MUST_CHECK;
+/* ERR_CORRUPT names the first row that breaks the chain. */
+int store_audit_verify(struct store *s, struct err *err) MUST_CHECK;
+
+#endif
