@@ -109,3 +109,88 @@ $(foreach r,$(UNIT_ROOMS),$(eval UNIT_ARCHIVES_$(r) := $(foreach l,$(LOWER_$(r))
 $(foreach r,$(UNIT_ROOMS),$(eval $(call unit_program,$(r))))
 
 unit: $(UNIT_BINS)
+
+# ---- kernel tests: the room's (room_*.c) and the program's (the rest); bench_*.c are benchmarks
+KT_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+KT_ROOM := $(wildcard tests/kernel/room_*.c)
+KT_PROG := $(filter-out $(KT_ROOM) $(wildcard tests/kernel/bench_*.c),$(wildcard tests/kernel/*.c))
+KT_ARCHIVES := $(foreach l,base kernel,$(if $(wildcard user/$(l)/*.c),$(BUILD)/lib/$(l).a))
+$(BUILD)/obj/tests/kernel/%.o: | $(SKEL)
+$(BUILD)/kernel/room: $(call KT_OBJ,$(KT_ROOM)) $(KT_ARCHIVES)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $(call KT_OBJ,$(KT_ROOM)) -Wl,--start-group $(KT_ARCHIVES) -Wl,--end-group $(LIBS) -lcriterion
+$(BUILD)/kernel/program: $(call KT_OBJ,$(KT_PROG)) $(KT_ARCHIVES)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $(call KT_OBJ,$(KT_PROG)) -Wl,--start-group $(KT_ARCHIVES) -Wl,--end-group $(LIBS) -lcriterion
+KERNEL_BINS := $(if $(KT_ROOM),$(BUILD)/kernel/room) $(if $(KT_PROG),$(BUILD)/kernel/program)
+kernel-tests: $(KERNEL_BINS)
+
+# ---- benchmark and test helpers: tests/{bench,system}/NAME.c and tests/kernel/bench_NAME.c, one program each
+TOOL_SRCS := $(wildcard tests/bench/*.c tests/system/*.c tests/kernel/bench_*.c)
+TOOLS := $(foreach s,$(TOOL_SRCS),$(BUILD)/tools/$(basename $(notdir $(s))))
+define tool_program
+$(BUILD)/tools/$(basename $(notdir $(1))): $(BUILD)/obj/$(basename $(1)).o $(KT_ARCHIVES)
+	@mkdir -p $$(@D)
+	$(CC) $(LDFLAGS) -o $$@ $$< -Wl,--start-group $(KT_ARCHIVES) -Wl,--end-group $(LIBS)
+endef
+$(foreach s,$(TOOL_SRCS),$(eval $(call tool_program,$(s))))
+tools: $(TOOLS)
+
+# ---- what people call
+run: deps ## set up, build, and run a working gateway with a demo tenant and key
+	@$(MAKE) --no-print-directory binaries
+	@BUILD=$(BUILD) scripts/run-demo.sh
+
+test: ## set up, build, and run every test, real kernel included
+	@scripts/deps.sh test
+	@$(MAKE) --no-print-directory binaries unit kernel-tests tools
+	@BUILD=$(BUILD) python3 scripts/run-tests.py
+
+bench: ## side-by-side benchmarks; writes build/bench.json and prints a table
+	@scripts/deps.sh bench
+	@$(MAKE) --no-print-directory binaries tools
+	@BUILD=$(BUILD) python3 tests/bench/run.py
+
+sanitize: ## unit tests under ASan and UBSan, threaded ones under TSan
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/san SAN=address,undefined OPT="-O1 -g" unit
+	@BUILD=$(BUILD)/san python3 scripts/run-tests.py --only unit
+
+clang-build: ## compile everything with clang too
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=clang binaries unit kernel-tests tools
+
+check: ## include directions, formatting of the house
+	@python3 scripts/check-layers.py
+
+docs: binaries ## regenerate docs/configuration.md and the man page from the tables
+	@$(BUILD)/tollgated --reference >docs/configuration.md
+	@$(BUILD)/tollctl man >deploy/man/tollctl.1
+
+# A fuzz target is tests/fuzz/NAME_fuzz.c; FUZZ_SECONDS each.
+FUZZ_SECONDS ?= 60
+FUZZ_SRCS := $(wildcard tests/fuzz/*_fuzz.c)
+FUZZ_ROOMS := base model event crypto conf store guard dialect upstream
+fuzz: ## run the fuzz targets (clang's libFuzzer), FUZZ_SECONDS each
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang OPT="-O1 -g" EXTRA_CFLAGS=-fsanitize=fuzzer-no-link SAN=address,undefined fuzz-bins
+	@for f in $(FUZZ_SRCS); do n=$$(basename $$f .c); echo "fuzz: $$n"; mkdir -p $(BUILD)/fuzz/corpus/$$n; \
+		$(BUILD)/fuzz/$$n -max_total_time=$(FUZZ_SECONDS) -print_final_stats=0 -verbosity=0 $(BUILD)/fuzz/corpus/$$n || exit 1; done
+FUZZ_ARCHIVES := $(foreach r,$(FUZZ_ROOMS),$(if $(wildcard user/$(r)/*.c),$(BUILD)/lib/$(r).a))
+fuzz-bins: $(foreach f,$(FUZZ_SRCS),$(BUILD)/$(basename $(notdir $(f))))
+$(BUILD)/%_fuzz: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(FUZZ_ARCHIVES)
+	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< -Wl,--start-group $(FUZZ_ARCHIVES) -Wl,--end-group $(LIBS)
+
+format: ## clang-format over our C sources
+	@clang-format -i $$(git ls-files 'user/*.[ch]' 'include/*.h' 'bpf/*.[ch]' 'tests/*.[ch]')
+
+PREFIX ?= /usr/local
+install: all ## install programs, units and examples (root)
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/sbin $(BUILD)/tollgated
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/tollctl $(BUILD)/tollgate-sim
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 deploy/man/tollctl.1
+	install -D -m 644 deploy/completion/tollctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/tollctl
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/tollgate deploy/tollgated.yaml deploy/policy.yaml
+	install -D -m 644 -t $(DESTDIR)/lib/systemd/system deploy/tollgated.service
+
+clean: ## remove everything built
+	rm -rf $(BUILD)
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
