@@ -1,4 +1,11 @@
-/* One epoll loop per worker thread, with timers. Not thread safe but for loop_wake() and loop_stop(). */
+/* One epoll loop per worker thread, with timers. Not thread safe but for loop_wake(), loop_stop() and loop_post().
+ *
+ * Invariants (tests cite them):
+ *  E1  After loop_io_del() or loop_timer_del() no callback comes any more, even for events of the batch under way.
+ *  E2  A timer never fires before its time; timers due in one pass fire in the order of their times.
+ *  E3  Every posted function runs exactly once, in the order posted, on the loop's thread.
+ *  E4  A timer that re-arms itself in the past can't starve I/O: it runs once per pass.
+ */
 #ifndef EVENT_LOOP_H
 #define EVENT_LOOP_H
 
@@ -16,15 +23,15 @@ struct loop_timer;
 typedef void (*loop_io_cb)(struct loop *l, struct loop_io *io, uint32_t events);
 typedef void (*loop_timer_cb)(struct loop *l, struct loop_timer *t);
 
-/* Embedded in its owner (CONTAINER_OF). After loop_io_del() no callback comes any more, even for events of the
- * batch under way, and the owner's memory may be freed at once. */
+/* Embedded in its owner (CONTAINER_OF). After loop_io_del() the owner's memory may be freed at once (E1); delete
+ * before closing the fd. Deleting what was never added does nothing. */
 struct loop_io {
 	int fd;
 	loop_io_cb cb;
-	uint32_t slot; /* private */
+	uint32_t slot; /* private: 0 = not added, so start zeroed */
 };
 
-/* Embedded; O(log n) heap. `due_ns` is CLOCK_MONOTONIC. */
+/* Embedded, start zeroed; O(log n) heap. `due_ns` is CLOCK_MONOTONIC. A timer is disarmed when its callback runs. */
 struct loop_timer {
 	loop_timer_cb cb;
 	uint64_t due_ns;
@@ -32,6 +39,7 @@ struct loop_timer {
 };
 
 int loop_new(struct loop **ret, struct err *err) MUST_CHECK;
+/* Functions posted but not run yet are dropped. */
 void loop_free(struct loop *l);
 int loop_io_add(struct loop *l, struct loop_io *io, uint32_t events, struct err *err) MUST_CHECK;
 int loop_io_mod(struct loop *l, struct loop_io *io, uint32_t events, struct err *err) MUST_CHECK;
@@ -46,7 +54,7 @@ void loop_set_idle(struct loop *l, loop_idle_cb cb, void *arg);
 
 /* The time at the start of the current batch (saves clock calls on the hot path). */
 uint64_t loop_now_ns(const struct loop *l);
-/* Runs until loop_stop(). */
+/* Runs until loop_stop(), which may also have come before; a stop ends one run. */
 int loop_run(struct loop *l, struct err *err) MUST_CHECK;
 /* From any thread or signal handler. */
 void loop_stop(struct loop *l);
