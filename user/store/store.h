@@ -12,12 +12,17 @@
 
 struct store;
 
+/* crypto_sha256 has this shape; the audit chain needs it, and rooms on one floor don't see each other. */
+typedef int (*store_sha256)(const void *data, size_t len, uint8_t out[32], struct err *err);
+
 struct store_opts {
 	unsigned busy_timeout_ms;
 	bool create; /* make the file and directory when absent; older schema is migrated */
+	store_sha256 sha256; /* required: crypto_sha256 */
 };
 #define STORE_OPTS_DEFAULT ((struct store_opts){ .busy_timeout_ms = 5000, .create = true })
 
+/* Checks the file (quick_check) and migrates an older schema, step by step, each step in one transaction. */
 int store_open(const char *path, const struct store_opts *opts, struct store **ret, struct err *err) MUST_CHECK;
 void store_close(struct store *s);
 
@@ -28,6 +33,8 @@ int store_tenant_create(struct store *s, const char *actor, const char *id, cons
 int store_tenant_get(struct store *s, const char *id, struct tenant *ret, struct err *err) MUST_CHECK;
 int store_tenant_set_status(struct store *s, const char *actor, const char *id, enum tenant_status status,
 			    struct err *err) MUST_CHECK;
+/* All walks below: a callback's result other than 0 ends the walk and is returned. A callback may not write to the
+ * same store. */
 typedef int (*store_tenant_cb)(const struct tenant *t, void *arg);
 int store_tenant_each(struct store *s, store_tenant_cb cb, void *arg, struct err *err) MUST_CHECK;
 
@@ -79,10 +86,16 @@ struct store_list_entry {
 /* Adds or replaces n entries in one transaction. */
 int store_list_put(struct store *s, const char *actor, enum store_list list, const struct store_list_entry *e, size_t n,
 		   struct err *err) MUST_CHECK;
+/* ERR_NOT_FOUND names the first that isn't there; then none is removed. */
 int store_list_del(struct store *s, const char *actor, enum store_list list, const char *const *cidrs, size_t n,
 		   struct err *err) MUST_CHECK;
 typedef int (*store_list_cb)(enum store_list list, const struct store_list_entry *e, void *arg);
 int store_list_each(struct store *s, store_list_cb cb, void *arg, struct err *err) MUST_CHECK;
+/* At most `limit` entries in text order, those after `after` ("" = from the start). */
+int store_list_page(struct store *s, enum store_list list, const char *after, size_t limit, store_list_cb cb, void *arg,
+		    struct err *err) MUST_CHECK;
+int store_list_count(struct store *s, enum store_list list, uint64_t *ret, struct err *err) MUST_CHECK;
+/* Removes what has expired; cheap when nothing has. */
 int store_list_expire(struct store *s, int64_t now_ms, struct err *err) MUST_CHECK;
 
 /* ---- audit log, hash-chained: each row's hash covers its fields and the row before. Written inside the
@@ -93,7 +106,7 @@ struct store_audit {
 };
 typedef int (*store_audit_cb)(const struct store_audit *a, void *arg);
 int store_audit_each(struct store *s, int64_t after_id, store_audit_cb cb, void *arg, struct err *err) MUST_CHECK;
-/* ERR_CORRUPT names the first row that breaks the chain. */
+/* ERR_CORRUPT names the first row that breaks the chain, or says that rows are missing at its end. */
 int store_audit_verify(struct store *s, struct err *err) MUST_CHECK;
 
 #endif
