@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "event/loop.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct upstream_pool;
