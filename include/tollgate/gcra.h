@@ -31,6 +31,8 @@ TG_INLINE __u64 tg_gcra_cost_ns(__u64 emission_q16, __u64 units)
 	__u64 whole = emission_q16 >> 16, frac = emission_q16 & 0xffff;
 	__u64 cost;
 
+	if (!((whole | units) >> 23)) /* the usual case: no division, which costs the kernel program */
+		return whole * units + ((frac * units + 0xffff) >> 16);
 	if (units >= (1ull << 40) || (whole && units > TG_GCRA_MAX_NS / whole))
 		return TG_GCRA_MAX_NS + 1;
 	cost = whole * units + ((frac * units + 0xffff) >> 16);
