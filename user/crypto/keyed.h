@@ -20,8 +20,8 @@ bool crypto_key_well_formed(const char *text, size_t len);
 /* "tg_live_ab12...wxyz" */
 void crypto_key_hint(const char *text, size_t len, char hint[KEY_HINT_MAX]);
 /* HMAC-SHA256(pepper, text). */
-int crypto_key_hash(const uint8_t pepper[CRYPTO_PEPPER_LEN], const char *text, size_t len,
-		    uint8_t out[KEY_HASH_LEN], struct err *err) MUST_CHECK;
+int crypto_key_hash(const uint8_t pepper[CRYPTO_PEPPER_LEN], const char *text, size_t len, uint8_t out[KEY_HASH_LEN],
+		    struct err *err) MUST_CHECK;
 /* Constant time. */
 bool crypto_equal(const void *a, const void *b, size_t len);
 /* SHA-256, for hash chains. */

@@ -38,8 +38,8 @@ static int read_secret(int fd, const char *path, uint8_t out[CRYPTO_PEPPER_LEN],
 	if (have == CRYPTO_PEPPER_LEN)
 		return 0;
 	return err_set(err, ERR_CORRUPT,
-		       "%s: not %d bytes long; restore it from a backup (with a new one every API key stops working)", path,
-		       CRYPTO_PEPPER_LEN);
+		       "%s: not %d bytes long; restore it from a backup (with a new one every API key stops working)",
+		       path, CRYPTO_PEPPER_LEN);
 }
 
 static int write_all(int fd, const uint8_t *p, size_t len)

@@ -17,10 +17,10 @@ typedef int (*store_sha256)(const void *data, size_t len, uint8_t out[32], struc
 
 struct store_opts {
 	unsigned busy_timeout_ms;
-	bool create; /* make the file and directory when absent; older schema is migrated */
+	bool create;         /* make the file and directory when absent; older schema is migrated */
 	store_sha256 sha256; /* required: crypto_sha256 */
 };
-#define STORE_OPTS_DEFAULT ((struct store_opts){ .busy_timeout_ms = 5000, .create = true })
+#define STORE_OPTS_DEFAULT ((struct store_opts){.busy_timeout_ms = 5000, .create = true})
 
 /* Checks the file (quick_check) and migrates an older schema, step by step, each step in one transaction. */
 int store_open(const char *path, const struct store_opts *opts, struct store **ret, struct err *err) MUST_CHECK;
@@ -68,8 +68,8 @@ struct store_policy {
 int store_policy_add_active(struct store *s, const char *actor, const char *comment, const char *text, size_t len,
 			    int64_t confirm_by_ms, struct store_policy *ret, struct err *err) MUST_CHECK;
 /* id 0 = the active one. *ret_text is malloc'ed. */
-int store_policy_get(struct store *s, int64_t id, struct store_policy *ret, char **ret_text, struct err *err)
-	MUST_CHECK;
+int store_policy_get(struct store *s, int64_t id, struct store_policy *ret, char **ret_text,
+		     struct err *err) MUST_CHECK;
 int store_policy_confirm(struct store *s, const char *actor, int64_t id, struct err *err) MUST_CHECK;
 typedef int (*store_policy_cb)(const struct store_policy *p, void *arg);
 int store_policy_each(struct store *s, store_policy_cb cb, void *arg, struct err *err) MUST_CHECK; /* newest first */

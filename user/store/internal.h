@@ -1,0 +1,70 @@
+/* What the store's files share: the connection, one query at a time, one transaction at a time. */
+#ifndef STORE_INTERNAL_H
+#define STORE_INTERNAL_H
+
+#include "store/sql.h"
+#include "store/store.h"
+
+#include <sqlite3.h>
+
+struct store {
+	sqlite3 *db;
+	sqlite3_stmt *statements[STORE_SQL_COUNT]; /* prepared at first use */
+	store_sha256 sha256;
+};
+
+/* Fill *err from the connection's last error; returns its code. */
+int store_fail(struct store *s, struct err *err, const char *what);
+/* For SQL without results that isn't worth keeping prepared. */
+int store_exec(struct store *s, const char *sql, struct err *err) MUST_CHECK;
+int store_migrate(struct store *s, struct err *err) MUST_CHECK;
+
+/* ---- one query: begin, bind in order, then query_run (no row), query_row (row by row). A failure sticks, so that only
+ * the last call's result needs looking at. Reset when it leaves its scope:
+ *     _cleanup_(query_done) struct query q = query_begin(s, STORE_SQL_KEY_GET, err); */
+struct query {
+	struct store *store;
+	sqlite3_stmt *stmt;
+	struct err *err;
+	int rc;
+	int bound;
+};
+struct query query_begin(struct store *s, enum store_statement which, struct err *err);
+void query_text(struct query *q, const char *text);
+void query_bytes_as_text(struct query *q, const char *text, size_t len);
+void query_blob(struct query *q, const void *data, size_t len);
+void query_int(struct query *q, int64_t v);
+/* 0, or an error. */
+int query_run(struct query *q) MUST_CHECK;
+/* 1: a row, 0: none left, else an error. */
+int query_row(struct query *q) MUST_CHECK;
+/* Ready to bind again, for loops. */
+void query_again(struct query *q);
+void query_done(struct query *q);
+/* A text column copied to a buffer, cut at a character's boundary when it doesn't fit. */
+void query_column_text(struct query *q, int column, char *out, size_t size);
+/* Rows the last insert, update or delete touched. */
+int query_changes(const struct query *q);
+
+/* ---- one transaction; rolled back when it leaves its scope without txn_commit:
+ *     _cleanup_(txn_end) struct txn txn = TXN_INIT;
+ *     rc = txn_begin(&txn, s, err); */
+struct txn {
+	struct store *open; /* NULL: nothing to roll back */
+};
+#define TXN_INIT ((struct txn){0})
+int txn_begin(struct txn *t, struct store *s, struct err *err) MUST_CHECK;
+int txn_commit(struct txn *t, struct err *err) MUST_CHECK;
+void txn_end(struct txn *t);
+
+/* ---- audit: inside the transaction of the action */
+int audit_add(struct store *s, const char *actor, const char *action, const char *target, struct err *err,
+	      const char *detail_fmt, ...) MUST_CHECK PRINTF_LIKE(6, 7);
+
+/* ---- slots: inside a transaction */
+int slot_take(struct store *s, uint32_t *ret_slot, uint32_t *ret_incarnation, struct err *err) MUST_CHECK;
+
+/* ---- names: what is wrong and what would be right */
+int name_check(const char *what, const char *name, size_t size, struct err *err) MUST_CHECK;
+
+#endif

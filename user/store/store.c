@@ -1,0 +1,131 @@
+/* Opening and closing.
+ *
+ * Invariants (tests cite them):
+ *  S1  Each public call is one transaction: all of it is there after a crash, or nothing.
+ *  S2  What was committed survives a power cut (WAL with synchronous=FULL).
+ *  S3  A database of another program, a newer schema, or a damaged file is refused and left as it was.
+ *  S4  A slot has one owner at a time; each new owner gets a higher incarnation, also after deletions and restarts.
+ *  S5  An action and its audit row are committed together.
+ */
+#include "store/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Makes the folders above `path`, like mkdir -p. */
+static int make_folders(const char *path, struct err *err)
+{
+	_cleanup_(freep) char *copy = strdup(path);
+
+	if (!copy)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	for (char *slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdir(copy, 0750) < 0 && errno != EEXIST)
+			return err_errno(err, errno, "%s: making folder %s", path, copy);
+		*slash = '/';
+	}
+	return 0;
+}
+
+/* The file is ours before SQLite sees it, so that it (and -wal, -shm, which take its mode) is never world-readable. */
+static int prepare_file(const char *path, bool create, struct err *err)
+{
+	_cleanup_(closep) int fd = -1;
+	int rc;
+
+	if (create) {
+		rc = make_folders(path, err);
+		if (rc < 0)
+			return rc;
+	}
+	fd = open(path, O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0), 0600);
+	if (fd >= 0)
+		return 0;
+	if (errno == EROFS)
+		return err_set(err, ERR_PERM, "%s: is on a read-only file system", path);
+	return err_errno(err, errno, "%s", path);
+}
+
+static int set_up(struct store *s, struct err *err)
+{
+	int rc;
+
+	sqlite3_extended_result_codes(s->db, 1);
+	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+	sqlite3_limit(s->db, SQLITE_LIMIT_ATTACHED, 0);
+	rc = store_exec(s, "PRAGMA foreign_keys = ON", err);
+	if (rc == 0)
+		rc = store_exec(s, "PRAGMA synchronous = FULL", err); /* S2 */
+	if (rc == 0) /* a bulk import may grow the log; give the disk space back afterwards */
+		rc = store_exec(s, "PRAGMA journal_size_limit = 16777216", err);
+	if (rc == 0) /* KiB; a million list entries arrive in random order */
+		rc = store_exec(s, "PRAGMA cache_size = -16384", err);
+	return rc;
+}
+
+static int check_sound(struct store *s, struct err *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	char text[200] = "";
+	int rc;
+
+	if (sqlite3_prepare_v2(s->db, "PRAGMA quick_check(1)", -1, &stmt, NULL) != SQLITE_OK)
+		return store_fail(s, err, "checking the database");
+	if (sqlite3_step(stmt) != SQLITE_ROW) {
+		rc = store_fail(s, err, "checking the database");
+		sqlite3_finalize(stmt);
+		return rc;
+	}
+	sqlite3_snprintf(sizeof(text), text, "%s", (const char *)sqlite3_column_text(stmt, 0));
+	sqlite3_finalize(stmt);
+	if (strcmp(text, "ok") == 0)
+		return 0;
+	return err_set(err, ERR_CORRUPT, "damaged: %s; restore it from a backup", text);
+}
+
+int store_open(const char *path, const struct store_opts *opts, struct store **ret, struct err *err)
+{
+	struct store *s;
+	int rc;
+
+	if (!opts->sha256)
+		return err_set(err, ERR_INVAL, "store_opts.sha256 is required");
+	rc = prepare_file(path, opts->create, err);
+	if (rc < 0)
+		return rc;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	s->sha256 = opts->sha256;
+	if (sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
+		rc = s->db ? store_fail(s, err, "opening") : err_set(err, ERR_NOMEM, "out of memory");
+	} else {
+		sqlite3_busy_timeout(s->db, (int)opts->busy_timeout_ms);
+		rc = set_up(s, err);
+		if (rc == 0)
+			rc = check_sound(s, err);
+		if (rc == 0)
+			rc = store_migrate(s, err);
+	}
+	if (rc < 0) {
+		store_close(s);
+		err_prefix(err, "%s", path);
+		return rc;
+	}
+	*ret = s;
+	return 0;
+}
+
+void store_close(struct store *s)
+{
+	if (!s)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(s->statements); i++)
+		sqlite3_finalize(s->statements[i]);
+	sqlite3_close(s->db);
+	free(s);
+}
