@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the benchmarks one after the other, writes build/bench.json and prints one table.
 
-Usage: tests/bench/run.py [PART...]   parts: drop stages refusals proxy (default: all)
+Usage: tests/bench/run.py [PART...]   parts: drop stages policy refusals proxy (default: all)
 Each part is a program that prints JSON lines {"name", "value", "unit", "peer", "ratio"}: `peer` names what stands beside it
 in the same run ("" = a plain figure), `ratio` is ours / peer. A part that fails is reported and makes the exit status 1.
 """
@@ -17,6 +17,7 @@ BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
 PARTS = {
     "drop": ["bash", os.path.join(ROOT, "tests/bench/drop_rate.sh")],
     "stages": [os.path.join(BUILD, "tools/bench_stages")],
+    "policy": ["python3", os.path.join(ROOT, "tests/bench/policy.py")],
     "refusals": ["python3", os.path.join(ROOT, "tests/bench/refusals.py")],
     "proxy": ["python3", os.path.join(ROOT, "tests/bench/proxy.py")],
 }
