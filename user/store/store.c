@@ -62,8 +62,8 @@ static int set_up(struct store *s, struct err *err)
 		rc = store_exec(s, "PRAGMA synchronous = FULL", err); /* S2 */
 	if (rc == 0) /* a bulk import may grow the log; give the disk space back afterwards */
 		rc = store_exec(s, "PRAGMA journal_size_limit = 16777216", err);
-	if (rc == 0) /* KiB; a million list entries arrive in random order */
-		rc = store_exec(s, "PRAGMA cache_size = -16384", err);
+	if (rc == 0) /* KiB, used by imports of lists, whose entries come in no order */
+		rc = store_exec(s, "PRAGMA cache_size = -65536", err);
 	return rc;
 }
 

@@ -68,6 +68,16 @@ Test(list, put_replace_delete)
 	MUST(store_audit_verify(s, &oops));
 }
 
+Test(list, the_last_of_equal_entries_wins)
+{
+	struct store_list_entry e[9];
+
+	for (size_t i = 0; i < ARRAY_SIZE(e); i++)
+		e[i] = entry(i % 3 ? "10.0.0.1" : "10.0.0.2", "", (int64_t)i);
+	MUST(store_list_put(s, "tester", STORE_LIST_BLOCK, e, ARRAY_SIZE(e), &oops));
+	expect("block:10.0.0.1=,8 block:10.0.0.2=,6 ");
+}
+
 Test(list, one_bad_entry_applies_none)
 {
 	struct store_list_entry e[] = {entry("10.0.0.1", "", 0), entry("10.0.0.2", "", -5)};

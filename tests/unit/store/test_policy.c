@@ -29,6 +29,8 @@ static int walk(const struct store_policy *p, void *arg)
 	return 0;
 }
 
+static const char first[] = "a: 1\n# caf\xc3\xa9\n";
+
 Test(policy, history)
 {
 	struct store_policy p, got;
@@ -38,7 +40,7 @@ Test(policy, history)
 
 	cr_expect_eq(store_policy_get(s, 0, &p, &text, &err), ERR_NOT_FOUND, "%s", err.msg);
 	cr_expect_eq(store_policy_confirm(s, "tester", 1, &err), ERR_NOT_FOUND);
-	MUST(store_policy_add_active(s, "alice", "first", "a: 1\n# caf\xc3\xa9\n", 15, 0, &p, &oops));
+	MUST(store_policy_add_active(s, "alice", "first", first, strlen(first), 0, &p, &oops));
 	cr_expect_eq(p.id, 1);
 	MUST(store_policy_add_active(s, "bob", NULL, "", 0, 0, &p, &oops));
 	cr_expect_eq(p.id, 2);
@@ -50,7 +52,7 @@ Test(policy, history)
 	free(text);
 	MUST(store_policy_get(s, 1, &got, &text, &oops));
 	cr_expect_not(got.active);
-	cr_expect_str_eq(text, "a: 1\n# caf\xc3\xa9\n");
+	cr_expect_str_eq(text, first);
 	cr_expect_str_eq(got.comment, "first");
 	free(text);
 	cr_expect_eq(store_policy_get(s, 3, &got, &text, &err), ERR_NOT_FOUND);
