@@ -5,9 +5,15 @@
  *  K2  A pinned layout of another ABI version is never reinterpreted: ERR_VERSION says both versions and what to do.
  *  K3  There is no moment without a program on an interface during an upgrade: the new program replaces the old one
  *      in its link (bpf_link_update).
- *  K4  kernel_policy_swap is all or nothing: on error the old generation stays in force and what was prepared is undone.
+ *  K4  kernel_policy_swap is all or nothing: on error the old generation stays in force and what was prepared is
+ *      undone. A process that dies in between leaves nothing active of the new one.
  *  K5  The same calls work without a kernel (kernel_open_memory): shared arrays are anonymous memory, lists and
- *      network buckets are not enforced and say ERR_UNSUPPORTED.
+ *      network buckets are not enforced and say ERR_UNSUPPORTED (a policy's lists are passed over).
+ *
+ * Threads: any may call, but for kernel_policy_swap, kernel_rates_set and kernel_subject_reset, which belong to one
+ * control thread, and kernel_events_drain, which belongs to one thread. Callbacks of kernel_list_each and
+ * kernel_policy_input may not call list functions. After kernel_open, kernel_attach and kernel_set_ports a process may
+ * drop user and capabilities: everything but attaching and detaching goes on working.
  */
 #ifndef KERNEL_KERNEL_H
 #define KERNEL_KERNEL_H
@@ -21,14 +27,16 @@
 struct kernel;
 
 struct kernel_opts {
-	const char *pin_dir;          /* made when absent; must be on a bpffs, which is mounted when it isn't and we may */
+	const char *pin_dir; /* made when absent; must be on a bpffs, which is mounted when it isn't and we may */
 	unsigned list_entries_max;
 	unsigned net_sources_max;
 	unsigned flows_max;
 };
-#define KERNEL_OPTS_DEFAULT                                                                                       \
-	((struct kernel_opts){ .pin_dir = "/sys/fs/bpf/tollgate", .list_entries_max = 1000000,                    \
-			       .net_sources_max = 65536, .flows_max = 65536 })
+#define KERNEL_OPTS_DEFAULT                                                                                            \
+	((struct kernel_opts){.pin_dir = "/sys/fs/bpf/tollgate",                                                       \
+			      .list_entries_max = 1000000,                                                             \
+			      .net_sources_max = 65536,                                                                \
+			      .flows_max = 65536})
 
 /* Loads the program, reusing pinned maps of the same layout (K1, K2). Needs CAP_BPF, CAP_NET_ADMIN (root).
  * ERR_PERM, ERR_UNSUPPORTED (no BTF, kernel too old), ERR_VERSION: the message says what to do. */
@@ -60,10 +68,10 @@ int kernel_attachments(struct kernel *k, kernel_attachment_cb cb, void *arg, str
 
 /* ---- shared memory; valid until kernel_close */
 struct tg_control *kernel_control(struct kernel *k);
-struct tg_bucket_block *kernel_buckets(struct kernel *k);         /* [TG_SUBJECTS_MAX] */
+struct tg_bucket_block *kernel_buckets(struct kernel *k);            /* [TG_SUBJECTS_MAX] */
 struct tg_rate_block *kernel_rates(struct kernel *k, unsigned bank); /* [TG_SUBJECTS_MAX] */
-struct tg_subject *kernel_subjects(struct kernel *k);             /* [TG_SUBJECTS_MAX] */
-uint64_t *kernel_idle(struct kernel *k);                          /* [TG_IDLE_MAX]; NULL in memory mode */
+struct tg_subject *kernel_subjects(struct kernel *k);                /* [TG_SUBJECTS_MAX] */
+uint64_t *kernel_idle(struct kernel *k);                             /* [TG_IDLE_MAX]; NULL in memory mode */
 
 /* Guarded ports, host order; at most TG_PORTS_MAX of each. */
 int kernel_set_ports(struct kernel *k, const uint16_t *plain, size_t n_plain, const uint16_t *tls, size_t n_tls,
@@ -121,8 +129,9 @@ struct kernel_policy_input {
 	const struct kernel_cidr *allow, *block; /* with reason per entry, may be NULL */
 	const uint16_t *block_reason;
 	size_t n_allow, n_block;
-	/* Called right before and right after the generation word flips, so that the daemon publishes its snapshot of
-	 * the same generation; may be NULL. */
+	/* Called with the new generation right before and right after the generation word flips (which of them the word
+	 * tells), so that the daemon publishes its snapshot of the same generation; may be NULL. It can't fail: whatever
+	 * can go wrong has to have been done before kernel_policy_swap. */
 	void (*publish)(uint32_t generation, void *arg);
 };
 int kernel_policy_swap(struct kernel *k, const struct kernel_policy_input *in, uint32_t *ret_generation,
