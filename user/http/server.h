@@ -3,13 +3,12 @@
  *
  * Invariants (tests cite them):
  *  H1  Every exchange gets exactly one `finished` callback, after which its pointer is dead.
- *  H2  While an exchange waits (after `request` returned without an answer) its connection is suspended and a client that
- *      hangs up is noticed at once: `gone` is called.
- *  H3  Streamed data in flight to one client is bounded by stream_buffer_bytes: http_stream_write says when to pause,
- *      `writable` says when to go on.
- *  H4  A request that is ambiguous on the wire (Content-Length twice or with Transfer-Encoding, bad framing, obs-fold,
- *      two of a header that must be single) is refused with 400 and the connection closed.
- *  H5  MHD's own error pages never reach a client: the handler's `refuse` renders every error.
+ *  H2  While an exchange waits (after `request` returned without an answer) its connection is suspended and a client
+ * that hangs up is noticed at once: `gone` is called. H3  Streamed data in flight to one client is bounded by
+ * stream_buffer_bytes: http_stream_write says when to pause, `writable` says when to go on. H4  A request that is
+ * ambiguous on the wire (Content-Length twice or with Transfer-Encoding, bad framing, obs-fold, two of a header that
+ * must be single) is refused with 400 and the connection closed. H5  MHD's own error pages never reach a client: the
+ * handler's `refuse` renders every error.
  */
 #ifndef HTTP_SERVER_H
 #define HTTP_SERVER_H
@@ -31,34 +30,38 @@ struct http_header {
 };
 
 struct http_server_opts {
-	unsigned shards;               /* MHD daemons, default 32 */
-	unsigned connections_max;      /* of this server */
+	unsigned shards;          /* MHD daemons, default 32 */
+	unsigned connections_max; /* of this server */
 	unsigned connections_per_ip_max;
 	unsigned head_bytes_max;
 	size_t body_bytes_max;
 	size_t stream_buffer_bytes;
 	unsigned idle_timeout_ms, body_timeout_ms;
 	const char *tls_cert_pem, *tls_key_pem; /* contents; NULL = plain */
-	uint64_t *idle_table;          /* kernel's tg_idle (TG_IDLE_MAX words) or NULL */
+	uint64_t *idle_table;                   /* kernel's tg_idle (TG_IDLE_MAX words) or NULL */
 };
-#define HTTP_SERVER_OPTS_DEFAULT                                                                              \
-	((struct http_server_opts){ .shards = 32, .connections_max = 10000, .head_bytes_max = 8192,           \
-				    .body_bytes_max = 16u << 20, .stream_buffer_bytes = 64u << 10,            \
-				    .idle_timeout_ms = 75000, .body_timeout_ms = 60000 })
+#define HTTP_SERVER_OPTS_DEFAULT                                                                                       \
+	((struct http_server_opts){.shards = 32,                                                                       \
+				   .connections_max = 10000,                                                           \
+				   .head_bytes_max = 8192,                                                             \
+				   .body_bytes_max = 16u << 20,                                                        \
+				   .stream_buffer_bytes = 64u << 10,                                                   \
+				   .idle_timeout_ms = 75000,                                                           \
+				   .body_timeout_ms = 60000})
 
 /* What the adapter itself refuses. */
 enum http_refusal {
 	HTTP_REFUSE_BAD_REQUEST,
-	HTTP_REFUSE_HEAD_TOO_LARGE,   /* 431 */
-	HTTP_REFUSE_BODY_TOO_LARGE,   /* 413 */
-	HTTP_REFUSE_TIMEOUT,          /* 408 */
-	HTTP_REFUSE_EXPECTATION,      /* 417 */
-	HTTP_REFUSE_NO_MEMORY,        /* 503 */
+	HTTP_REFUSE_HEAD_TOO_LARGE, /* 431 */
+	HTTP_REFUSE_BODY_TOO_LARGE, /* 413 */
+	HTTP_REFUSE_TIMEOUT,        /* 408 */
+	HTTP_REFUSE_EXPECTATION,    /* 417 */
+	HTTP_REFUSE_NO_MEMORY,      /* 503 */
 };
 
 struct http_handler {
-	/* The head is complete, the body not yet read: return 0 to go on, or answer now (http_respond) to refuse without
-	 * reading it. NULL = go on. */
+	/* The head is complete, the body not yet read: return 0 to go on, or answer now (http_respond) to refuse
+	 * without reading it. NULL = go on. */
 	void (*head)(struct http_exchange *x, void *arg);
 	/* The whole request is there. Answer now or later from the loop's thread. */
 	void (*request)(struct http_exchange *x, void *arg);
@@ -87,13 +90,13 @@ int http_listen_unix(const char *path, unsigned mode, int *ret_fd, struct err *e
 
 /* ---- the request; pointers live as long as the exchange */
 const char *http_method(const struct http_exchange *x);
-const char *http_path(const struct http_exchange *x);   /* without query, not decoded */
-const char *http_query(const struct http_exchange *x);  /* raw, "" when absent */
+const char *http_path(const struct http_exchange *x);  /* without query, not decoded */
+const char *http_query(const struct http_exchange *x); /* raw, "" when absent */
 /* The single value, or NULL. Sets *ret_count (may be NULL) to how often it stands. */
 const char *http_request_header(const struct http_exchange *x, const char *name, unsigned *ret_count);
 void http_body(const struct http_exchange *x, const char **ret, size_t *ret_len);
 void http_peer(const struct http_exchange *x, struct sockaddr_storage *ret); /* family AF_UNIX for the socket */
-uint64_t http_received_ns(const struct http_exchange *x); /* CLOCK_MONOTONIC of the head */
+uint64_t http_received_ns(const struct http_exchange *x);                    /* CLOCK_MONOTONIC of the head */
 struct arena *http_arena(struct http_exchange *x);
 void http_set_user(struct http_exchange *x, void *user);
 void *http_user(const struct http_exchange *x);
@@ -101,9 +104,11 @@ void *http_user(const struct http_exchange *x);
 void http_body_release(struct http_exchange *x);
 
 /* ---- the answer: one of respond, or stream_begin + write* + (end | abort). Headers are copied. */
-int http_respond(struct http_exchange *x, int status, const struct http_header *h, size_t n, const char *body, size_t len);
+int http_respond(struct http_exchange *x, int status, const struct http_header *h, size_t n, const char *body,
+		 size_t len);
 /* As http_respond, but takes ownership of a malloc'ed body (freed also on failure). */
-int http_respond_take(struct http_exchange *x, int status, const struct http_header *h, size_t n, char *body, size_t len);
+int http_respond_take(struct http_exchange *x, int status, const struct http_header *h, size_t n, char *body,
+		      size_t len);
 int http_stream_begin(struct http_exchange *x, int status, const struct http_header *h, size_t n);
 /* 0, or 1 = accepted and the caller should pause until `writable`; negative = gone. */
 int http_stream_write(struct http_exchange *x, const char *data, size_t len);
