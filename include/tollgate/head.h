@@ -324,7 +324,8 @@ TG_INLINE void tg_head_begin(const struct tg_head_buf *buf, struct tg_head *h, _
 	h->method = TG_METHOD_NONE;
 	if (method == TG_METHOD_NONE || TG_LD1(buf, len - 1) != ' ')
 		return;
-	for (pos = len;;) {
+	h->pos = len;
+	for (pos = TG_READ_ONCE(h->pos);;) { /* through memory: from a known start the verifier would walk every step */
 		TG_CAN_LOOP;
 		TG_HIDE(pos);
 		pos &= TG_HEAD_MASK;
@@ -390,9 +391,7 @@ TG_INLINE __u64 tg_head_key_hash(const struct tg_head_buf *buf, const struct tg_
 	struct tg_sip s;
 
 	tg_sip_init(&s, k0, k1);
-	for (;;) {
-		TG_CAN_LOOP;
-		TG_HIDE(off);
+	for (__u32 i = 0; i < TG_HEAD_KEY_MAX / 8; i++) { /* the bound is for the verifier */
 		if (left < 8)
 			break;
 		tg_sip_word(&s, TG_LD8(buf, off, 0));
