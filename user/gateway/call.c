@@ -1,0 +1,255 @@
+/* Entry and exit of a call, and the table of its stages. */
+#include "gateway/call.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "gateway/refuse.h"
+#include "tollgate/head.h"
+#include "tollgate/route.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+	const char *name;
+	call_stage_fn run;
+} stages[CALL_STAGES] = {
+	[CALL_AUTHENTICATE] = { "authenticate", call_authenticate },
+	[CALL_PARSE] = { "parse", call_parse },
+	[CALL_ADMIT] = { "admit", call_admit },
+	[CALL_CHOOSE] = { "choose", call_choose },
+	[CALL_FORWARD] = { "forward", call_forward },
+	[CALL_DELIVER] = { "deliver", call_deliver },
+	[CALL_METER] = { "meter", call_meter },
+	[CALL_FINISH] = { "finish", call_finish },
+};
+
+void call_run(struct call *c, enum call_stage stage)
+{
+	for (c->stage = stage; c->stage < CALL_STAGES; c->stage++)
+		if (stages[c->stage].run(c) != CALL_NEXT)
+			return;
+}
+
+void call_log(struct call *c, enum log_level level, const char *fmt, ...)
+{
+	char context[96], msg[512];
+	va_list ap;
+
+	if (!worker_may_log(c->w))
+		return;
+	snprintf(context, sizeof(context), "request=%s stage=%s", c->request_id,
+		 c->stage < CALL_STAGES ? stages[c->stage].name : "end");
+	va_start(ap, fmt);
+	vsnprintf(msg, sizeof(msg), fmt, ap);
+	va_end(ap);
+	log_line(level, context, "%s", msg);
+}
+
+/* ---- entry */
+
+static struct call *call_new(struct gateway_worker *w, struct http_exchange *x)
+{
+	struct call *c = arena_alloc(http_arena(x), sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->w = w;
+	c->x = x;
+	c->route = TG_ROUTE_NONE;
+	c->received_ns = http_received_ns(x);
+	c->next = w->calls;
+	if (c->next)
+		c->next->prev = c;
+	w->calls = c;
+	atomic_store_explicit(&w->n_calls, atomic_load_explicit(&w->n_calls, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
+	worker_request_id(w, c->request_id);
+	http_set_user(x, c);
+	return c;
+}
+
+static enum tg_method method_of(const char *m)
+{
+	return !strcmp(m, "POST") ? TG_METHOD_POST :
+	       !strcmp(m, "GET")  ? TG_METHOD_GET :
+	       !strcmp(m, "HEAD") ? TG_METHOD_HEAD :
+				    TG_METHOD_NONE;
+}
+
+/* Of the routes in the table, those that are served so far, and only in OpenAI's dialect. */
+static bool is_served(uint32_t hit)
+{
+	uint32_t route = TG_ROUTE_OF(hit);
+
+	return TG_DIALECT_OF(hit) == TG_DIALECT_OPENAI &&
+	       (route == TG_ROUTE_CHAT_COMPLETIONS || route == TG_ROUTE_EMBEDDINGS || route == TG_ROUTE_MODELS);
+}
+
+static void refuse_method(struct call *c)
+{
+	struct answer_headers a;
+
+	answer_headers_init(&a, c);
+	answer_header(&a, "allow", c->route == TG_ROUTE_MODELS ? "GET, HEAD" : "POST");
+	call_error_with(c, &a, 405, "invalid_request_error", "method_not_allowed", NULL,
+			"This method isn't allowed here.");
+}
+
+/* True: the request goes on. */
+static bool find_route(struct call *c)
+{
+	const char *path = http_path(c->x);
+	uint32_t hit = tg_route_find_text(path, strlen(path));
+
+	if (!is_served(hit)) {
+		meters_verdict(c, TG_VERDICT_ANSWER, TG_REASON_UNKNOWN_ROUTE);
+		call_refuse(c, TG_REASON_UNKNOWN_ROUTE, NULL);
+		return false;
+	}
+	c->route = (enum tg_route)TG_ROUTE_OF(hit);
+	if (!tg_route_allows(c->route, method_of(http_method(c->x)))) {
+		refuse_method(c);
+		return false;
+	}
+	return true;
+}
+
+/* Who it is is decided before the body is read: strangers can't make us hold megabytes. */
+static void on_head(struct http_exchange *x, void *arg)
+{
+	struct gateway_worker *w = arg;
+	struct call *c = call_new(w, x);
+
+	if (!c) {
+		http_close_after(x);
+		http_respond(x, 503, NULL, 0, NULL, 0);
+		return;
+	}
+	c->wc = worker_catalog_take(w);
+	if (!c->wc) {
+		call_error(c, 503, "server_error", "no_memory", NULL, "The gateway is out of memory.");
+		return;
+	}
+	if (w->draining) {
+		http_close_after(x);
+		call_error(c, 503, "server_error", "server_is_draining", NULL,
+			   "The gateway is shutting down; retry on a new connection.");
+		return;
+	}
+	if (find_route(c))
+		c->authenticated = call_authenticate(c) == CALL_NEXT;
+}
+
+static void on_request(struct http_exchange *x, void *arg)
+{
+	struct call *c = http_user(x);
+
+	(void)arg;
+	if (c && c->authenticated && !c->status)
+		call_run(c, CALL_PARSE);
+}
+
+static void on_refuse(struct http_exchange *x, enum http_refusal why, void *arg)
+{
+	struct call *c = http_user(x);
+
+	if (!c)
+		c = call_new(arg, x);
+	if (c) {
+		call_refuse_http(c, why);
+	} else {
+		http_close_after(x);
+		http_respond(x, 503, NULL, 0, NULL, 0);
+	}
+}
+
+/* ---- exit */
+
+static void cancel_upstream(struct call *c)
+{
+	if (c->upstream)
+		upstream_cancel(take_ptr(&c->upstream));
+}
+
+static void on_gone(struct http_exchange *x, void *arg)
+{
+	struct call *c = http_user(x);
+
+	(void)arg;
+	if (!c || c->gone)
+		return;
+	c->gone = true;
+	cancel_upstream(c);
+	call_meter(c);
+}
+
+static void on_writable(struct http_exchange *x, void *arg)
+{
+	struct call *c = http_user(x);
+
+	(void)arg;
+	if (c && c->paused && c->upstream) {
+		c->paused = false;
+		upstream_resume(c->upstream);
+	}
+}
+
+static void call_free(struct call *c)
+{
+	struct gateway_worker *w = c->w;
+
+	buf_done(&c->sent_body);
+	buf_done(&c->sent_headers);
+	buf_done(&c->answer);
+	openai_stream_done(&c->events);
+	worker_catalog_put(w, c->wc);
+	if (c->prev)
+		c->prev->next = c->next;
+	else
+		w->calls = c->next;
+	if (c->next)
+		c->next->prev = c->prev;
+	atomic_store_explicit(&w->n_calls, atomic_load_explicit(&w->n_calls, memory_order_relaxed) - 1,
+			      memory_order_relaxed);
+}
+
+static void on_finished(struct http_exchange *x, bool complete, uint64_t bytes_sent, void *arg)
+{
+	struct call *c = http_user(x);
+
+	(void)arg;
+	(void)bytes_sent;
+	if (!c)
+		return;
+	http_set_user(x, NULL);
+	cancel_upstream(c);
+	call_meter(c);
+	/* As nginx logs it: the client closed the request. */
+	if (!c->status || (!complete && c->gone))
+		c->status = 499;
+	meters_call(c, clock_mono_ns());
+	call_free(c);
+}
+
+void call_abort(struct call *c)
+{
+	cancel_upstream(c);
+	call_meter(c);
+	http_close_after(c->x);
+	if (!c->status)
+		call_error(c, 503, "server_error", "server_is_draining", NULL,
+			   "The gateway was stopped before the answer was complete.");
+	else
+		http_stream_abort(c->x);
+}
+
+const struct http_handler call_handler = {
+	.head = on_head,
+	.request = on_request,
+	.gone = on_gone,
+	.writable = on_writable,
+	.finished = on_finished,
+	.refuse = on_refuse,
+};

@@ -1,0 +1,57 @@
+/* Models and where they run, as the hot path wants it: looked up by name in a hash, headers and answers rendered ahead.
+ * Immutable; made from a configuration, which it owns. */
+#ifndef GATEWAY_CATALOG_H
+#define GATEWAY_CATALOG_H
+
+#include "base/err.h"
+#include "conf/conf.h"
+
+#include <stdatomic.h>
+
+struct catalog_provider {
+	const struct conf_provider *conf;
+	unsigned index;
+	bool has_prefix;     /* base_url names the API's root itself ("https://host/v1") */
+	char *headers;       /* authorization and content type, each line with CRLF */
+	size_t headers_len;
+};
+
+struct catalog_deployment {
+	const struct catalog_provider *provider;
+	const char *upstream_model;
+	unsigned weight, priority;
+};
+
+struct catalog_model {
+	const char *name;
+	size_t name_len;
+	struct catalog_deployment *deployments; /* by priority */
+	unsigned n_deployments;
+	char *object; /* the answer to GET /v1/models/{id} */
+	size_t object_len;
+};
+
+struct catalog {
+	struct conf *conf;
+	unsigned version;
+	unsigned refs; /* under the gateway's catalog lock */
+	struct catalog_provider *providers;
+	size_t n_providers;
+	struct catalog_model *models;
+	size_t n_models;
+	uint32_t *hash; /* index + 1 into models, open addressing */
+	uint32_t hash_mask;
+	char *list; /* the answer to GET /v1/models */
+	size_t list_len;
+};
+
+/* At most this many deployments of one model are tried (a call remembers them in one word). */
+#define CATALOG_DEPLOYMENTS_MAX 64u
+
+/* Takes over conf on success only. `created_s` is what models say about themselves. */
+int catalog_new(struct conf *conf, unsigned version, int64_t created_s, struct catalog **ret,
+		struct err *err) MUST_CHECK;
+void catalog_free(struct catalog *c);
+const struct catalog_model *catalog_find(const struct catalog *c, const char *name, size_t len);
+
+#endif

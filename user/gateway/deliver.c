@@ -1,0 +1,324 @@
+/* The provider's answer: collected and sent whole, or passed on event by event with back-pressure.
+ *
+ * Invariants (tests cite them):
+ *  V1  Nothing of a broken answer looks complete: before the first byte it is a 502 or 504, later the stream is reset.
+ *  V2  What a provider says about its account with us (organisation, its limits, its keys) doesn't reach the client. */
+#include "gateway/deliver.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "gateway/refuse.h"
+
+#include <string.h>
+#include <strings.h>
+
+/* Larger answers are passed on as they come, without a look at their usage. */
+#define ANSWER_BUFFER_MAX ((size_t)4 << 20)
+
+/* ---- headers */
+
+struct passed_header {
+	const char *name;
+	bool only_retry; /* with 429 and 503 only */
+};
+
+static const struct passed_header passed_down[] = {
+	{ "content-type", false },	   { "content-encoding", false }, { "cache-control", false },
+	{ "openai-processing-ms", false }, { "openai-version", false },   { "retry-after", true },
+	{ "retry-after-ms", true },	   { "x-should-retry", true },
+};
+
+static const struct passed_header *passed(const char *name, size_t len)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(passed_down); i++)
+		if (strlen(passed_down[i].name) == len && !strncasecmp(passed_down[i].name, name, len))
+			return &passed_down[i];
+	return NULL;
+}
+
+/* One walk over the block; keeps copies in the call's arena. */
+static void keep_headers(struct call *c, const struct upstream_head *h)
+{
+	const char *at = h->headers, *end = h->headers + h->headers_len;
+	bool retry = h->status == 429 || h->status == 503;
+
+	c->n_passed = 0;
+	while (at < end && c->n_passed < ARRAY_SIZE(c->passed)) {
+		const char *eol = memchr(at, '\n', (size_t)(end - at)), *next = eol ? eol + 1 : end;
+		const char *colon = memchr(at, ':', (size_t)(next - at)), *stop = eol ? eol : end;
+		const struct passed_header *p = colon ? passed(at, (size_t)(colon - at)) : NULL;
+
+		at = next;
+		if (!p || (p->only_retry && !retry))
+			continue;
+		for (colon++; colon < stop && (*colon == ' ' || *colon == '\t');)
+			colon++;
+		while (stop > colon && (stop[-1] == '\r' || stop[-1] == ' ' || stop[-1] == '\t'))
+			stop--;
+		c->passed[c->n_passed].name = p->name;
+		c->passed[c->n_passed].value = arena_strndup(http_arena(c->x), colon, (size_t)(stop - colon));
+		if (c->passed[c->n_passed].value)
+			c->n_passed++;
+	}
+}
+
+static void add_passed(const struct call *c, struct answer_headers *a, bool with_type)
+{
+	for (size_t i = 0; i < c->n_passed; i++)
+		if (with_type || strncmp(c->passed[i].name, "content-", 8) != 0)
+			answer_header(a, c->passed[i].name, c->passed[i].value);
+}
+
+static const char *passed_type(const struct call *c)
+{
+	for (size_t i = 0; i < c->n_passed; i++)
+		if (!strcmp(c->passed[i].name, "content-type"))
+			return c->passed[i].value;
+	return "";
+}
+
+static bool is_type(const char *value, const char *want)
+{
+	size_t n = strlen(want);
+
+	return !strncasecmp(value, want, n) && (!value[n] || value[n] == ';' || value[n] == ' ');
+}
+
+/* ---- the stream's side */
+
+static void client_lost(struct call *c)
+{
+	c->gone = true;
+	if (c->upstream)
+		upstream_cancel(take_ptr(&c->upstream));
+	call_meter(c);
+}
+
+static bool stream_begin(struct call *c)
+{
+	struct answer_headers a;
+
+	answer_headers_init(&a, c);
+	add_passed(c, &a, true);
+	c->status = c->upstream_status;
+	if (http_stream_begin(c->x, c->status, a.h, a.n) < 0) {
+		client_lost(c);
+		return false;
+	}
+	return true;
+}
+
+/* False: the client is gone. */
+static bool stream_write(struct call *c, const char *data, size_t len)
+{
+	int rc;
+
+	if (!len)
+		return true;
+	rc = http_stream_write(c->x, data, len);
+	if (rc < 0) {
+		client_lost(c);
+		return false;
+	}
+	c->delivered = true;
+	if (rc == 1 && c->upstream && !c->paused) {
+		c->paused = true;
+		upstream_pause(c->upstream);
+	}
+	return true;
+}
+
+/* ---- what comes */
+
+void deliver_head(struct call *c, const struct upstream_head *h)
+{
+	/* The request is out: what it was made of can go. */
+	c->first_byte_ns = clock_mono_ns();
+	c->upstream_status = h->status;
+	keep_headers(c, h);
+	if (h->status == 200 && is_type(passed_type(c), "text/event-stream")) {
+		c->mode = CALL_MODE_EVENTS;
+		openai_stream_init(&c->events, !c->req.include_usage);
+		stream_begin(c);
+		return;
+	}
+	c->mode = CALL_MODE_BUFFER;
+	c->answer.max = ANSWER_BUFFER_MAX;
+	if (h->content_length > (long long)ANSWER_BUFFER_MAX && h->status == 200) {
+		c->mode = CALL_MODE_RAW;
+		stream_begin(c);
+	} else if (h->content_length > 0 && h->content_length <= (long long)ANSWER_BUFFER_MAX) {
+		(void)buf_reserve(&c->answer, (size_t)h->content_length);
+	}
+}
+
+static void feed_events(struct call *c, const char *data, size_t len)
+{
+	struct buf *out = &c->w->scratch;
+
+	buf_reset(out);
+	if (openai_stream_feed(&c->events, data, len, out) < 0 || out->failed) {
+		if (c->upstream)
+			upstream_cancel(take_ptr(&c->upstream));
+		meters_upstream_error(c, "protocol");
+		call_log(c, LOG_WARN, "provider %s: an event of the stream is too large",
+			 c->deployment->provider->conf->name);
+		deliver_failed(c, ERR_PROTO);
+		return;
+	}
+	stream_write(c, out->data, out->len);
+}
+
+/* The answer grew past what is collected: from here on it is passed as it comes. */
+static void go_raw(struct call *c, const char *data, size_t len)
+{
+	c->mode = CALL_MODE_RAW;
+	if (stream_begin(c) && stream_write(c, c->answer.data, c->answer.len))
+		stream_write(c, data, len);
+	buf_done(&c->answer);
+}
+
+void deliver_body(struct call *c, const char *data, size_t len)
+{
+	if (c->gone)
+		return;
+	if (c->mode == CALL_MODE_EVENTS) {
+		feed_events(c, data, len);
+	} else if (c->mode == CALL_MODE_RAW) {
+		stream_write(c, data, len);
+	} else if (c->upstream_status != 200 && c->answer.len + len > ANSWER_BUFFER_MAX) {
+		; /* an error page of megabytes: the first part will do, and it isn't passed on */
+	} else if (c->answer.len + len > ANSWER_BUFFER_MAX || buf_append(&c->answer, data, len) < 0) {
+		go_raw(c, data, len);
+	}
+}
+
+void deliver_failed(struct call *c, int code)
+{
+	struct buf *out = &c->w->scratch;
+
+	call_meter(c);
+	if (!c->status) {
+		bool timeout = code == ERR_TIMEOUT;
+
+		call_error(c, timeout ? 504 : 502, "server_error", timeout ? "upstream_timeout" : "upstream_failed",
+			   NULL, "The provider's answer broke off.");
+		return;
+	}
+	if (c->mode == CALL_MODE_EVENTS) {
+		buf_reset(out);
+		if (openai_error_event(out, "The provider's answer broke off.", "server_error", "upstream_failed") == 0)
+			(void)http_stream_write(c->x, out->data, out->len);
+	}
+	http_stream_abort(c->x);
+}
+
+/* ---- stages */
+
+enum call_step call_deliver(struct call *c)
+{
+	struct buf *out = &c->w->scratch;
+
+	if (c->gone)
+		return CALL_DONE;
+	if (c->mode != CALL_MODE_EVENTS)
+		return CALL_NEXT;
+	buf_reset(out);
+	if (openai_stream_end(&c->events, out) < 0 || out->failed) {
+		deliver_failed(c, ERR_PROTO);
+		return CALL_DONE;
+	}
+	return stream_write(c, out->data, out->len) ? CALL_NEXT : CALL_DONE;
+}
+
+/* Tokens used, as far as known: reported; else nothing for an answer that failed; else an estimate from what was
+ * asked and delivered. */
+static uint64_t tokens_used(struct call *c)
+{
+	if (c->mode == CALL_MODE_EVENTS && c->events.have_usage) {
+		c->usage = c->events.usage;
+		c->have_usage = true;
+	} else if (c->mode == CALL_MODE_BUFFER && c->upstream_status == 200 && c->answer.data &&
+		   openai_answer_usage(c->answer.data, c->answer.len, &c->usage) == 0) {
+		c->have_usage = true;
+	}
+	if (c->have_usage)
+		return c->usage.input_tokens + c->usage.output_tokens;
+	if (c->mode == CALL_MODE_EVENTS)
+		return c->req.prompt_tokens_estimate + (c->events.content_bytes + 3) / 4;
+	if (c->gone || c->upstream_status == 200)
+		return c->upstream_status == 200 && !c->gone ? c->limits.tokens_charged :
+							       c->req.prompt_tokens_estimate;
+	return 0;
+}
+
+/* Once per call, whichever way it ends. */
+enum call_step call_meter(struct call *c)
+{
+	uint64_t charged = c->limits.tokens_charged, used;
+
+	if (c->metered || !c->admitted)
+		return CALL_NEXT;
+	c->metered = true;
+	used = tokens_used(c);
+	if (charged != LIMITS_UNCHARGED && used != charged && c->route != TG_ROUTE_MODELS)
+		limits_settle_tokens(&gateway_snapshot(c->w->gw)->limits, c->key_subject, charged, used,
+				     loop_now_ns(c->w->loop));
+	return CALL_NEXT;
+}
+
+/* Our account with the provider is in trouble, or what came isn't an API's answer: the client gets our own words. */
+static bool finish_in_own_words(struct call *c)
+{
+	int s = c->upstream_status;
+	struct answer_headers a;
+
+	if (s == 401 || s == 403) {
+		meters_upstream_error(c, "credentials");
+		call_log(c, LOG_ERROR, "provider %s refuses our credentials (%d)", c->deployment->provider->conf->name,
+			 s);
+		call_error(c, 502, "server_error", "upstream_failed", NULL,
+			   "The provider could not serve this request.");
+		return true;
+	}
+	if (s == 429) {
+		meters_upstream_error(c, "rate_limit");
+		answer_headers_init(&a, c);
+		add_passed(c, &a, false);
+		call_error_with(c, &a, 429, "requests", "rate_limit_exceeded", NULL,
+				"The provider of this model is rate limiting; retry later.");
+		return true;
+	}
+	if (s >= 500)
+		meters_upstream_error(c, "server_error");
+	if (s < 200 || (s >= 300 && s < 400) || (s >= 400 && !is_type(passed_type(c), "application/json"))) {
+		call_error(c, s >= 400 && s < 500 ? s : 502, "server_error", "upstream_failed", NULL,
+			   "The provider answered with something that is no answer of its API.");
+		return true;
+	}
+	return false;
+}
+
+enum call_step call_finish(struct call *c)
+{
+	struct answer_headers a;
+	size_t len = c->answer.len;
+	char *body;
+
+	if (c->mode != CALL_MODE_BUFFER) {
+		http_stream_end(c->x);
+		return CALL_DONE;
+	}
+	if (finish_in_own_words(c))
+		return CALL_DONE;
+	answer_headers_init(&a, c);
+	add_passed(c, &a, true);
+	c->status = c->upstream_status;
+	c->delivered = true;
+	body = buf_steal(&c->answer);
+	if (body)
+		http_respond_take(c->x, c->status, a.h, a.n, body, len);
+	else
+		call_error(c, 503, "server_error", "no_memory", NULL, "The gateway is out of memory.");
+	return CALL_DONE;
+}

@@ -1,0 +1,181 @@
+/* Choose a deployment, send the request there, take what comes back (deliver.c).
+ *
+ * Invariants (tests cite them):
+ *  O1  Another deployment is tried only while nothing of the request can have reached the one before.
+ *  O2  The client's credentials never go upstream, the provider's never come back. */
+#include "gateway/call.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "gateway/deliver.h"
+#include "gateway/refuse.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Among the untried of the best priority, by weight. */
+enum call_step call_choose(struct call *c)
+{
+	const struct catalog_model *m = c->model;
+	uint64_t total = 0, at;
+	unsigned best = 0;
+
+	for (unsigned i = 0; i < m->n_deployments; i++) {
+		if (c->tried >> i & 1)
+			continue;
+		if (total && m->deployments[i].priority != best)
+			break;
+		best = m->deployments[i].priority;
+		total += m->deployments[i].weight;
+	}
+	at = total ? worker_random(c->w) % total : 0;
+	for (unsigned i = 0; total && i < m->n_deployments; i++) {
+		if (c->tried >> i & 1)
+			continue;
+		if (at < m->deployments[i].weight) {
+			c->tried |= 1ull << i;
+			c->deployment = &m->deployments[i];
+			c->attempts++;
+			return CALL_NEXT;
+		}
+		at -= m->deployments[i].weight;
+	}
+	call_error(c, 502, "server_error", "upstream_unreachable", NULL,
+		   "No provider of this model could be reached.");
+	return CALL_DONE;
+}
+
+/* What of the client's headers a provider gets to see; all else stays here. */
+static const char *const passed_up[] = { "traceparent", "tracestate", "openai-beta", "idempotency-key" };
+
+static void put_line(struct buf *b, const char *name, const char *value)
+{
+	buf_puts(b, name);
+	buf_append(b, ": ", 2);
+	buf_puts(b, value);
+	buf_append(b, "\r\n", 2);
+}
+
+static int make_headers(struct call *c)
+{
+	const struct catalog_provider *p = c->deployment->provider;
+	struct buf *b = &c->sent_headers;
+
+	buf_reset(b);
+	buf_append(b, p->headers, p->headers_len);
+	buf_puts(b, c->req.stream ? "Accept: text/event-stream\r\n" : "Accept: application/json\r\n");
+	put_line(b, "X-Client-Request-Id", c->request_id);
+	for (size_t i = 0; i < ARRAY_SIZE(passed_up); i++) {
+		unsigned count = 0;
+		const char *v = http_request_header(c->x, passed_up[i], &count);
+
+		if (v && *v && count == 1)
+			put_line(b, passed_up[i], v);
+	}
+	return b->failed ? ERR_NOMEM : 0;
+}
+
+/* A base URL with a path names the API's root itself, as SDKs have it. */
+static const char *upstream_path(const struct call *c)
+{
+	static const char *const full[] = { [TG_ROUTE_CHAT_COMPLETIONS] = "/v1/chat/completions",
+					    [TG_ROUTE_EMBEDDINGS] = "/v1/embeddings" };
+
+	return full[c->route] + (c->deployment->provider->has_prefix ? 3 : 0);
+}
+
+static void on_head(void *arg, const struct upstream_head *h)
+{
+	deliver_head(arg, h);
+}
+
+static void on_body(void *arg, const char *data, size_t len)
+{
+	deliver_body(arg, data, len);
+}
+
+static void on_done(void *arg)
+{
+	struct call *c = arg;
+
+	c->upstream = NULL;
+	c->upstream_done_ns = clock_mono_ns();
+	call_run(c, CALL_DELIVER);
+}
+
+static const char *failure_kind(int code)
+{
+	return code == ERR_TIMEOUT ? "timeout" :
+	       code == ERR_PROTO   ? "protocol" :
+	       code == ERR_CLOSED  ? "closed" :
+				     "connect";
+}
+
+static void on_failed(void *arg, int code, const char *msg, bool sent)
+{
+	struct call *c = arg;
+
+	c->upstream = NULL;
+	meters_upstream_error(c, failure_kind(code));
+	call_log(c, LOG_WARN, "provider %s: %s", c->deployment->provider->conf->name, msg);
+	if (c->upstream_status) {
+		deliver_failed(c, code);
+		return;
+	}
+	if (!sent) { /* O1 */
+		call_run(c, CALL_CHOOSE);
+		return;
+	}
+	call_meter(c);
+	if (code == ERR_TIMEOUT)
+		call_error(c, 504, "server_error", "upstream_timeout", NULL, "The provider did not answer in time.");
+	else
+		call_error(c, 502, "server_error", "upstream_failed", NULL,
+			   "The provider closed the connection without an answer.");
+}
+
+static const struct upstream_events events = {
+	.head = on_head,
+	.body = on_body,
+	.done = on_done,
+	.failed = on_failed,
+};
+
+enum call_step call_forward(struct call *c)
+{
+	const struct worker_pool *pool = c->wc->pools[c->deployment->provider->index];
+	struct upstream_send send = { .method = "POST", .path = upstream_path(c) };
+	const char *body;
+	struct err err;
+	size_t len;
+
+	if (!pool || !pool->pool) {
+		call_log(c, LOG_ERROR, "provider %s: %s", c->deployment->provider->conf->name,
+			 pool ? pool->why : "no memory");
+		meters_upstream_error(c, "connect");
+		call_run(c, CALL_CHOOSE);
+		return CALL_DONE;
+	}
+	http_body(c->x, &body, &len);
+	buf_reset(&c->sent_body);
+	if (make_headers(c) < 0 || openai_rewrite_request(&c->req, body, len, c->deployment->upstream_model,
+							  &c->sent_body, &err) < 0) {
+		call_meter(c);
+		call_error(c, 503, "server_error", "no_memory", NULL, "The gateway is out of memory.");
+		return CALL_DONE;
+	}
+	send.headers = c->sent_headers.data;
+	send.headers_len = c->sent_headers.len;
+	send.body = c->sent_body.data;
+	send.body_len = c->sent_body.len;
+	if (!c->forwarded_ns)
+		c->forwarded_ns = clock_mono_ns();
+	if (upstream_start(pool->pool, &send, &events, c, &c->upstream, &err) < 0) {
+		c->upstream = NULL;
+		call_log(c, LOG_ERROR, "provider %s: %s", c->deployment->provider->conf->name, err.msg);
+		meters_upstream_error(c, "connect");
+		call_run(c, CALL_CHOOSE);
+		return CALL_DONE;
+	}
+	return CALL_WAIT;
+}

@@ -1,0 +1,324 @@
+/* The process-wide part: what the control thread changes and workers read. */
+#include "base/clock.h"
+#include "gateway/enforce.h"
+#include "gateway/reasons.h"
+#include "gateway/state.h"
+
+#include <string.h>
+
+int gateway_new(const struct gateway_opts *opts, struct gateway **ret, struct err *err)
+{
+	struct gateway *gw = calloc(1, sizeof(*gw));
+	struct directory *d = NULL;
+
+	if (!gw)
+		return err_set(err, ERR_NOMEM, "no memory for the gateway");
+	pthread_mutex_init(&gw->catalog_lock, NULL);
+	gw->kernel = opts->kernel;
+	gw->control = kernel_control(opts->kernel);
+	gw->subjects = kernel_subjects(opts->kernel);
+	memcpy(gw->pepper, opts->pepper, sizeof(gw->pepper));
+	gw->n_workers = opts->workers;
+	gw->workers = calloc(opts->workers ? opts->workers : 1, sizeof(*gw->workers));
+	/* No generation has these yet: a worker that asks before the first policy would wait for it forever. */
+	for (unsigned i = 0; i < 2; i++)
+		atomic_init(&gw->slots[i].generation, gw->control->generation + 2);
+	if (!gw->workers || crypto_random(gw->tag_key, sizeof(gw->tag_key), err) < 0 ||
+	    directory_new(&d, err) < 0 || reasons_open(opts->reasons_file, &gw->reasons, err) < 0 ||
+	    meters_init(gw, opts->metrics, err) < 0) {
+		if (!gw->workers)
+			err_set(err, ERR_NOMEM, "no memory for the gateway");
+		atomic_store(&gw->directory, d);
+		gateway_free(gw);
+		return err ? err->code : ERR_NOMEM;
+	}
+	atomic_store(&gw->directory, d);
+	*ret = gw;
+	return 0;
+}
+
+void gateway_free(struct gateway *gw)
+{
+	if (!gw)
+		return;
+	directory_free_all(atomic_load(&gw->directory));
+	catalog_free(gw->catalog);
+	policy_free(gw->policy);
+	reasons_free(gw->reasons);
+	pthread_mutex_destroy(&gw->catalog_lock);
+	free(gw->workers);
+	explicit_bzero(gw->pepper, sizeof(gw->pepper));
+	free(gw);
+}
+
+/* ---- waiting for workers (W2) */
+
+struct passing {
+	pthread_mutex_t lock;
+	pthread_cond_t all;
+	unsigned left;
+};
+
+static void passed(void *arg)
+{
+	struct passing *p = arg;
+
+	pthread_mutex_lock(&p->lock);
+	if (--p->left == 0)
+		pthread_cond_signal(&p->all);
+	pthread_mutex_unlock(&p->lock);
+}
+
+void gateway_quiesce(struct gateway *gw)
+{
+	struct passing p = { .left = 1 };
+
+	pthread_mutex_init(&p.lock, NULL);
+	pthread_cond_init(&p.all, NULL);
+	for (unsigned i = 0; i < gw->n_workers; i++) {
+		struct gateway_worker *w = atomic_load(&gw->workers[i]);
+
+		if (!w)
+			continue;
+		pthread_mutex_lock(&p.lock);
+		p.left++;
+		pthread_mutex_unlock(&p.lock);
+		while (loop_post(w->loop, passed, &p) < 0)
+			usleep(1000); /* out of memory: there is no other way to know that the worker has passed */
+	}
+	passed(&p);
+	pthread_mutex_lock(&p.lock);
+	while (p.left)
+		pthread_cond_wait(&p.all, &p.lock);
+	pthread_mutex_unlock(&p.lock);
+	pthread_cond_destroy(&p.all);
+	pthread_mutex_destroy(&p.lock);
+}
+
+/* ---- catalog */
+
+int gateway_catalog_publish(struct gateway *gw, struct conf *conf, struct err *err)
+{
+	unsigned version = atomic_load(&gw->catalog_version) + 1;
+	struct catalog *c, *old;
+	bool last;
+
+	if (catalog_new(conf, version, clock_wall_ms() / 1000, &c, err) < 0) {
+		conf_free(conf);
+		return ERR_NOMEM;
+	}
+	pthread_mutex_lock(&gw->catalog_lock);
+	old = gw->catalog;
+	gw->catalog = c;
+	last = old && --old->refs == 0;
+	pthread_mutex_unlock(&gw->catalog_lock);
+	atomic_store_explicit(&gw->catalog_version, version, memory_order_release);
+	if (last)
+		catalog_free(old);
+	return 0;
+}
+
+const struct conf *gateway_conf(const struct gateway *gw)
+{
+	return gw->catalog->conf;
+}
+
+/* ---- directory */
+
+const struct directory *gateway_directory(const struct gateway *gw)
+{
+	return atomic_load(&gw->directory);
+}
+
+static void directory_publish(struct gateway *gw, struct directory *d)
+{
+	struct directory *old = atomic_exchange(&gw->directory, d);
+
+	gateway_quiesce(gw);
+	directory_free_version(old);
+	directory_free_retired(d);
+}
+
+int gateway_directory_load(struct gateway *gw, const struct tenant *tenants, size_t n_tenants,
+			   const struct api_key *keys, size_t n_keys, struct err *err)
+{
+	struct directory *d = NULL;
+	int rc = directory_new(&d, err);
+
+	if (rc == 0)
+		rc = directory_fill(d, tenants, n_tenants, keys, n_keys, err);
+	if (rc < 0) {
+		directory_free_all(d);
+		return rc;
+	}
+	for (uint32_t s = 0; s < d->n_subjects; s++)
+		if (d->by_subject[s])
+			enforce_principal(gw->kernel, d->by_subject[s], NULL);
+	directory_publish(gw, d);
+	return 0;
+}
+
+/* Slot and rules first, then the directory: nobody is authenticated into a slot that isn't ready. */
+static int principal_publish(struct gateway *gw, struct directory *d, uint32_t subject, struct err *err)
+{
+	struct rulebook book;
+
+	if (gw->policy) {
+		if (rulebook_init(&book, gw->policy, d, err) < 0) {
+			free(d->by_subject[subject]);
+			directory_free_version(d);
+			return ERR_NOMEM;
+		}
+		enforce_principal(gw->kernel, d->by_subject[subject], &book);
+		rulebook_done(&book);
+	} else {
+		enforce_principal(gw->kernel, d->by_subject[subject], NULL);
+	}
+	directory_publish(gw, d);
+	return 0;
+}
+
+int gateway_tenant_put(struct gateway *gw, const struct tenant *t, struct err *err)
+{
+	struct directory *d = NULL;
+	int rc = directory_with_tenant(gateway_directory(gw), t, &d, err);
+
+	return rc < 0 ? rc : principal_publish(gw, d, t->subject, err);
+}
+
+int gateway_key_put(struct gateway *gw, const struct api_key *k, struct err *err)
+{
+	struct directory *d = NULL;
+	int rc = directory_with_key(gateway_directory(gw), k, &d, err);
+
+	return rc < 0 ? rc : principal_publish(gw, d, k->subject, err);
+}
+
+int gateway_key_remove(struct gateway *gw, const struct api_key *k, struct err *err)
+{
+	const struct principal *p = directory_at(gateway_directory(gw), k->subject);
+	struct directory *d = NULL;
+	int rc;
+
+	if (!p || p->kind != PRINCIPAL_KEY || strcmp(p->id, k->id) != 0)
+		return err_set(err, ERR_NOT_FOUND, "no key %s", k->id);
+	enforce_removed(gw->kernel, p);
+	rc = directory_without(gateway_directory(gw), k->subject, &d, err);
+	if (rc == 0)
+		directory_publish(gw, d);
+	return rc;
+}
+
+/* ---- policy */
+
+static void snapshot_publish(uint32_t generation, void *arg)
+{
+	struct gateway *gw = arg;
+	struct snapshot *s = &gw->slots[generation & 1];
+
+	/* Called before and after the flip; the first call does it. */
+	if (atomic_load(&s->generation) != generation)
+		atomic_store_explicit(&s->generation, generation, memory_order_release);
+}
+
+/* The slot that the next generation will use. No worker looks at it: it is two generations old. */
+static void snapshot_prepare(struct gateway *gw, const struct policy *p)
+{
+	uint32_t next = gw->control->generation + 1;
+	struct snapshot *s = &gw->slots[next & 1];
+
+	atomic_store(&s->generation, next + 1); /* matches neither the generation in force nor the next one */
+	rulebook_policy_words(p, &s->words);
+	s->limits = (struct limits_view){
+		.buckets = kernel_buckets(gw->kernel),
+		.rates = kernel_rates(gw->kernel, next & 1),
+		.policy = &s->words,
+	};
+}
+
+static uint16_t reason_number(void *arg, const char *text)
+{
+	return reasons_number(arg, text);
+}
+
+int gateway_policy_apply(struct gateway *gw, struct policy *policy, uint32_t *ret_generation, struct err *err)
+{
+	struct enforce_lists lists;
+	struct rulebook book;
+	int rc = rulebook_init(&book, policy, gateway_directory(gw), err);
+
+	if (rc < 0)
+		return rc;
+	rc = enforce_lists_init(&lists, policy, reason_number, gw->reasons, err);
+	if (rc == 0) {
+		/* Workers that still judge by the generation before this one read the bank about to be written. */
+		gateway_quiesce(gw);
+		snapshot_prepare(gw, policy);
+		rc = enforce_policy(gw->kernel, &book, &lists, snapshot_publish, gw, ret_generation, err);
+		enforce_lists_done(&lists);
+	}
+	rulebook_done(&book);
+	if (rc < 0)
+		return rc;
+	policy_free(gw->policy);
+	gw->policy = policy;
+	return 0;
+}
+
+const struct policy *gateway_policy(const struct gateway *gw)
+{
+	return gw->policy;
+}
+
+int gateway_answers_install(struct gateway *gw, struct err *err)
+{
+	return enforce_answers(gw->kernel, err);
+}
+
+uint16_t gateway_reason_of(struct gateway *gw, const char *text)
+{
+	return reasons_number(gw->reasons, text);
+}
+
+const char *gateway_reason_text(const struct gateway *gw, uint16_t reason)
+{
+	return reasons_text(gw->reasons, reason);
+}
+
+/* ---- figures */
+
+void gateway_verdicts(const struct gateway *gw, uint64_t ret[TG_VERDICT_COUNT][TG_REASON_COUNT])
+{
+	memset(ret, 0, sizeof(uint64_t) * TG_VERDICT_COUNT * TG_REASON_COUNT);
+	for (unsigned i = 0; i < gw->n_workers; i++) {
+		const struct gateway_worker *w = atomic_load(&gw->workers[i]);
+
+		for (unsigned v = 0; w && v < TG_VERDICT_COUNT; v++)
+			for (unsigned r = 0; r < TG_REASON_COUNT; r++)
+				ret[v][r] += atomic_load_explicit(&w->meters.verdicts[v][r], memory_order_relaxed);
+	}
+}
+
+unsigned gateway_connections(const struct gateway *gw)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < gw->n_workers; i++) {
+		const struct gateway_worker *w = atomic_load(&gw->workers[i]);
+
+		n += w ? atomic_load_explicit(&w->n_connections, memory_order_relaxed) : 0;
+	}
+	return n;
+}
+
+unsigned gateway_calls(const struct gateway *gw)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < gw->n_workers; i++) {
+		const struct gateway_worker *w = atomic_load(&gw->workers[i]);
+
+		n += w ? atomic_load_explicit(&w->n_calls, memory_order_relaxed) : 0;
+	}
+	return n;
+}

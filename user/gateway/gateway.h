@@ -1,0 +1,94 @@
+/* The gateway as the daemon sees it: what all workers share, and one worker each.
+ *
+ * Threads: functions marked [control] are for the control thread alone, [worker] for the worker's own thread.
+ *
+ * Invariants (tests cite them):
+ *  W1  A request is judged by exactly one policy: that of the generation word as it stood when its limits were looked at.
+ *  W2  What a worker can still see is never freed or overwritten: the control thread waits for every worker to have
+ *      passed between two callbacks (gateway_quiesce) before it retires a directory or reuses a snapshot.
+ *  W3  A call keeps the catalog it started with; a reload changes later calls only.
+ */
+#ifndef GATEWAY_GATEWAY_H
+#define GATEWAY_GATEWAY_H
+
+#include "base/err.h"
+#include "conf/conf.h"
+#include "conf/policy.h"
+#include "event/loop.h"
+#include "http/server.h"
+#include "kernel/kernel.h"
+#include "model/tenant.h"
+#include "observe/metrics.h"
+
+struct gateway;
+struct gateway_worker;
+struct directory;
+
+struct gateway_opts {
+	struct kernel *kernel;   /* borrowed, as metrics */
+	struct metrics *metrics; /* made with workers + 1 shards: the last is the control thread's */
+	const uint8_t *pepper;   /* CRYPTO_PEPPER_LEN bytes, copied */
+	unsigned workers;
+	const char *reasons_file; /* texts of list reasons, kept as long as pinned entries refer to them */
+};
+
+int gateway_new(const struct gateway_opts *opts, struct gateway **ret, struct err *err) MUST_CHECK;
+/* After the workers. */
+void gateway_free(struct gateway *gw);
+
+/* ---- [control] what workers read */
+
+/* Models and providers. Takes over conf, also on failure. */
+int gateway_catalog_publish(struct gateway *gw, struct conf *conf, struct err *err) MUST_CHECK;
+/* The configuration in force; until the next publish. */
+const struct conf *gateway_conf(const struct gateway *gw);
+
+/* Who there is, at start: walks are given as functions so that the store stays the caller's. Fits the kernel's slots to
+ * it: a slot whose incarnation is another gets emptied, the rest keep their buckets. */
+int gateway_directory_load(struct gateway *gw, const struct tenant *tenants, size_t n_tenants,
+			   const struct api_key *keys, size_t n_keys, struct err *err) MUST_CHECK;
+/* A tenant or key is new or has changed: effective for the next request everywhere. */
+int gateway_tenant_put(struct gateway *gw, const struct tenant *t, struct err *err) MUST_CHECK;
+int gateway_key_put(struct gateway *gw, const struct api_key *k, struct err *err) MUST_CHECK;
+int gateway_key_remove(struct gateway *gw, const struct api_key *k, struct err *err) MUST_CHECK;
+const struct directory *gateway_directory(const struct gateway *gw);
+
+/* Puts a policy in force for kernel and workers at once, or changes nothing. Takes over *policy on success. */
+int gateway_policy_apply(struct gateway *gw, struct policy *policy, uint32_t *ret_generation,
+			 struct err *err) MUST_CHECK;
+/* NULL before the first apply. */
+const struct policy *gateway_policy(const struct gateway *gw);
+/* The kernel's ready-made refusals. */
+int gateway_answers_install(struct gateway *gw, struct err *err) MUST_CHECK;
+
+/* The number that stands for a reason text in list entries; 0 when the table is full (counted, logged by the caller). */
+uint16_t gateway_reason_of(struct gateway *gw, const char *text);
+/* "" for 0 and unknown numbers. */
+const char *gateway_reason_text(const struct gateway *gw, uint16_t reason);
+
+/* Waits until every running worker has passed between two callbacks (W2). */
+void gateway_quiesce(struct gateway *gw);
+
+/* What the daemon's own layer decided, by verdict and reason. */
+void gateway_verdicts(const struct gateway *gw, uint64_t ret[TG_VERDICT_COUNT][TG_REASON_COUNT]);
+unsigned gateway_connections(const struct gateway *gw);
+unsigned gateway_calls(const struct gateway *gw);
+
+/* ---- workers */
+
+/* Makes worker `index` on its loop; from the thread that sets up, before the loop runs. Listeners are added by the
+ * caller through gateway_worker_server(). */
+int gateway_worker_new(struct gateway *gw, unsigned index, struct loop *l, const struct http_server_opts *opts,
+		       struct gateway_worker **ret, struct err *err) MUST_CHECK;
+/* The server of plain or TLS connections; the second one is made when asked for the first time. */
+int gateway_worker_listen(struct gateway_worker *w, int fd, bool tls, struct err *err) MUST_CHECK;
+/* [worker] No new connections; calls under way go on. */
+void gateway_worker_drain(struct gateway_worker *w);
+/* [worker] */
+bool gateway_worker_drained(const struct gateway_worker *w);
+/* [worker] Ends every call now: time is up. */
+void gateway_worker_abort(struct gateway_worker *w);
+/* Once drained or aborted, with its loop stopped. */
+void gateway_worker_free(struct gateway_worker *w);
+
+#endif

@@ -1,0 +1,112 @@
+/* What the gateway's files share: the process-wide part and a worker's part. */
+#ifndef GATEWAY_STATE_H
+#define GATEWAY_STATE_H
+
+#include "base/buf.h"
+#include "crypto/keyed.h"
+#include "gateway/catalog.h"
+#include "gateway/directory.h"
+#include "gateway/gateway.h"
+#include "gateway/keycache.h"
+#include "gateway/meters.h"
+#include "guard/limits.h"
+#include "upstream/upstream.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct call;
+
+/* A policy as workers judge by it. Two slots, chosen by generation & 1, reused in place (W2). */
+struct snapshot {
+	atomic_uint generation;
+	struct tg_policy words;
+	struct limits_view limits;
+};
+
+struct reasons;
+
+struct gateway {
+	struct kernel *kernel;
+	struct tg_control *control;
+	struct tg_subject *subjects;
+	uint8_t pepper[CRYPTO_PEPPER_LEN];
+	uint64_t tag_key[4];
+	_Atomic(struct directory *) directory;
+	struct snapshot slots[2];
+	pthread_mutex_t catalog_lock; /* taken only when the catalog changes hands */
+	struct catalog *catalog;
+	atomic_uint catalog_version;
+	struct policy *policy;
+	struct reasons *reasons;
+	struct meters meters;
+	unsigned n_workers;
+	_Atomic(struct gateway_worker *) *workers; /* NULL = not running */
+};
+
+/* Connections to one provider; kept across reloads while its address and time limits stay. */
+struct worker_pool {
+	struct worker_pool *next;
+	struct upstream_pool *pool; /* NULL: couldn't be made, `why` says so */
+	char *base_url, *ca_file;
+	struct upstream_opts opts;
+	unsigned refs;
+	char why[160];
+};
+
+/* A catalog as this worker uses it. */
+struct worker_catalog {
+	struct worker_catalog *next;
+	struct catalog *catalog;
+	struct worker_pool **pools; /* by provider */
+	unsigned calls;
+};
+
+struct gateway_worker {
+	struct gateway *gw;
+	unsigned index;
+	struct loop *loop;
+	struct http_server_opts opts;
+	struct http_server *plain, *tls;
+	struct worker_catalog *current, *old;
+	struct worker_pool *pools;
+	struct keycache keys;
+	struct call *calls; /* under way */
+	atomic_uint n_calls, n_connections;
+	uint64_t id_seed[2], id_count;
+	uint64_t random;
+	struct buf scratch; /* one stream piece or one header block at a time */
+	struct worker_meters meters;
+	struct loop_timer tick;
+	uint64_t log_window_ns;
+	unsigned log_count, log_dropped;
+	bool draining;
+};
+
+/* The catalog in force, its calls count raised by one. */
+struct worker_catalog *worker_catalog_take(struct gateway_worker *w);
+void worker_catalog_put(struct gateway_worker *w, struct worker_catalog *wc);
+
+/* The policy of the generation in force. The reference holds until the callback returns (W2). */
+static inline const struct snapshot *gateway_snapshot(const struct gateway *gw)
+{
+	for (;;) {
+		uint32_t generation = __atomic_load_n(&gw->control->generation, __ATOMIC_ACQUIRE);
+		const struct snapshot *s = &gw->slots[generation & 1];
+
+		if (atomic_load_explicit(&s->generation, memory_order_acquire) == generation)
+			return s;
+	}
+}
+
+/* "req_" + 24 hex digits + NUL */
+#define REQUEST_ID_LEN 28
+void worker_request_id(struct gateway_worker *w, char ret[REQUEST_ID_LEN + 1]);
+uint64_t worker_random(struct gateway_worker *w);
+/* A bounded number of lines a second; the rest is counted and said once. */
+bool worker_may_log(struct gateway_worker *w);
+
+extern const struct http_handler call_handler;
+void call_abort(struct call *c);
+
+#endif
