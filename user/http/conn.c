@@ -146,8 +146,12 @@ static bool conn_died_unheard(struct http_conn *conn)
 {
 	char c;
 
-	return conn->phase == HTTP_PHASE_HEAD && !conn->x && !conn->peer_closed && !conn->refused &&
-	       !conn->server->tls && !conn->server->stopping && recv(conn->io.fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) != 0;
+	if (conn->x || conn->peer_closed || conn->refused || conn->server->tls || conn->server->stopping)
+		return false;
+	/* A new connection's first bytes come with it, without an event. */
+	if (conn->phase != HTTP_PHASE_HEAD && (conn->phase != HTTP_PHASE_IDLE || conn->served))
+		return false;
+	return recv(conn->io.fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) != 0;
 }
 
 static void conn_end(struct http_conn *conn)

@@ -60,6 +60,7 @@ struct http_conn {
 	uint64_t cookie;
 	uint8_t phase;
 	bool fresh;
+	bool served;      /* an exchange has ended on it */
 	bool peer_closed; /* half or whole */
 	bool refused;     /* an answer of ours went straight to the socket, libmicrohttpd has no say any more */
 	bool linger;      /* the client may still be sending: drain before closing */

@@ -315,6 +315,7 @@ void request_completed(void *cls, struct MHD_Connection *c, void **con_cls, enum
 	*con_cls = NULL;
 	conn = x->conn;
 	conn->x = NULL;
+	conn->served = true;
 	complete = (code == MHD_REQUEST_TERMINATED_COMPLETED_OK || x->straight) && x->answered && !x->aborted &&
 		   !x->gone && (!x->streaming || x->ended);
 	exchange_finish(x, complete);

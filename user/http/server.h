@@ -3,12 +3,22 @@
  *
  * Invariants (tests cite them):
  *  H1  Every exchange gets exactly one `finished` callback, after which its pointer is dead.
- *  H2  While an exchange waits (after `request` returned without an answer) its connection is suspended and a client
- * that hangs up is noticed at once: `gone` is called. H3  Streamed data in flight to one client is bounded by
- * stream_buffer_bytes: http_stream_write says when to pause, `writable` says when to go on. H4  A request that is
- * ambiguous on the wire (Content-Length twice or with Transfer-Encoding, bad framing, obs-fold, two of a header that
- * must be single) is refused with 400 and the connection closed. H5  MHD's own error pages never reach a client: the
- * handler's `refuse` renders every error.
+ *
+ *  H2  While an exchange waits (after `request` returned without an answer) its connection is suspended, and a client
+ *      that hangs up (half or whole) is noticed at once: `gone` is called.
+ *
+ *  H3  What is queued for one client of a stream is bounded by stream_buffer_bytes and one write: http_stream_write()
+ *      says when to pause, `writable` says when to go on. A producer that doesn't pause is cut off 256 KiB later.
+ *
+ *  H4  A request that is ambiguous on the wire (Content-Length twice or with Transfer-Encoding, bare LF, obs-fold, a
+ *      blank before the colon, NUL or control characters, two of a header that must be single) is refused with 400 and
+ *      the connection closed. After a chunked body the connection is closed with the answer: libmicrohttpd is lenient
+ *      about its line ends, so nothing after it is taken for a request.
+ *
+ *  H5  libmicrohttpd's own error pages don't reach a client: the handler's `refuse` renders every error. Over TLS the
+ *      connection is closed without an answer where libmicrohttpd would write its own. What remains: two clients whose
+ *      bytes one shard takes in one pass, one malformed and one in the middle of a head, can't always be told apart;
+ *      then the page gets out rather than a valid request being refused.
  */
 #ifndef HTTP_SERVER_H
 #define HTTP_SERVER_H
@@ -36,6 +46,7 @@ struct http_server_opts {
 	unsigned head_bytes_max;
 	size_t body_bytes_max;
 	size_t stream_buffer_bytes;
+	/* Between requests and for a whole head; for each 16 KiB of a body, or of an answer that the client takes. */
 	unsigned idle_timeout_ms, body_timeout_ms;
 	const char *tls_cert_pem, *tls_key_pem; /* contents; NULL = plain */
 	uint64_t *idle_table;                   /* kernel's tg_idle (TG_IDLE_MAX words) or NULL */
@@ -60,8 +71,9 @@ enum http_refusal {
 };
 
 struct http_handler {
-	/* The head is complete, the body not yet read: return 0 to go on, or answer now (http_respond) to refuse
-	 * without reading it. NULL = go on. */
+	/* The head is complete, the body not yet read: return to go on, or answer now (http_respond) to refuse without
+	 * reading it; `request` is then not called. A body of up to 64 KiB is read and dropped, so that the connection
+	 * stays usable; a larger, chunked or expected one ends the connection. NULL = go on. */
 	void (*head)(struct http_exchange *x, void *arg);
 	/* The whole request is there. Answer now or later from the loop's thread. */
 	void (*request)(struct http_exchange *x, void *arg);
@@ -70,7 +82,8 @@ struct http_handler {
 	/* The stream's buffer has room again. */
 	void (*writable)(struct http_exchange *x, void *arg);
 	void (*finished)(struct http_exchange *x, bool complete, uint64_t bytes_sent, void *arg);
-	/* Render an error answer for a request that never becomes an exchange's `request`. */
+	/* Render an error answer, with http_respond(), for a request that never becomes an exchange's `request`.
+	 * Method, path and headers may be empty. */
 	void (*refuse)(struct http_exchange *x, enum http_refusal why, void *arg);
 };
 
@@ -103,17 +116,22 @@ void *http_user(const struct http_exchange *x);
 /* The request body is not needed any more (an upstream answered): frees it early. */
 void http_body_release(struct http_exchange *x);
 
-/* ---- the answer: one of respond, or stream_begin + write* + (end | abort). Headers are copied. */
+/* ---- the answer: one of respond, or stream_begin + write* + (end | abort). Headers are copied; Content-Length,
+ * Transfer-Encoding and Connection are the adapter's and skipped. Negative = no answer can be given (ERR_CLOSED: gone
+ * or answered already; ERR_INVAL: a header's value is malformed; ERR_NOMEM); the connection is then closed and
+ * `finished` follows. */
 int http_respond(struct http_exchange *x, int status, const struct http_header *h, size_t n, const char *body,
 		 size_t len);
 /* As http_respond, but takes ownership of a malloc'ed body (freed also on failure). */
 int http_respond_take(struct http_exchange *x, int status, const struct http_header *h, size_t n, char *body,
 		      size_t len);
 int http_stream_begin(struct http_exchange *x, int status, const struct http_header *h, size_t n);
-/* 0, or 1 = accepted and the caller should pause until `writable`; negative = gone. */
+/* 0, or 1 = accepted and the caller should pause until `writable`; negative = gone (no `gone` follows, `finished`
+ * does). */
 int http_stream_write(struct http_exchange *x, const char *data, size_t len);
 void http_stream_end(struct http_exchange *x);
-/* The client must not take the answer for complete: the connection is reset. */
+/* The client must not take the answer for complete: the connection is reset. Also ends an exchange that has no answer
+ * yet. */
 void http_stream_abort(struct http_exchange *x);
 /* Close the connection after this answer. */
 void http_close_after(struct http_exchange *x);

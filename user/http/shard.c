@@ -22,15 +22,17 @@ static void shard_run(struct http_shard *sh)
 	MHD_UNSIGNED_LONG_LONG wait_ms;
 
 	MHD_run(sh->mhd);
+	/* There are no time limits in libmicrohttpd here: what it reports is work left, and it is due now. */
+	if (MHD_get_timeout(sh->mhd, &wait_ms) == MHD_YES && !wait_ms) {
+		shard_mark(sh);
+		return; /* the fresh ones are still being read */
+	}
 	while (sh->fresh) {
 		struct http_conn *conn = sh->fresh;
 
 		sh->fresh = conn->fresh_next;
 		conn->fresh = false;
 	}
-	/* There are no time limits in libmicrohttpd here: what it reports is work left, and it is due now. */
-	if (MHD_get_timeout(sh->mhd, &wait_ms) == MHD_YES && !wait_ms)
-		shard_mark(sh);
 }
 
 int server_run(struct http_server *s)
