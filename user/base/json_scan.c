@@ -499,6 +499,13 @@ int json_iter_next(struct json_iter *it, struct json_span *ret_name, struct json
 	return 1;
 }
 
+bool json_is_empty(const struct json_span *container)
+{
+	const char *end = container->at + container->len, *p = skip_space(container->at + 1, end);
+
+	return p < end && (*p == '}' || *p == ']');
+}
+
 bool json_string_is(const struct json_span *s, const char *text)
 {
 	return s->type == JSON_STRING && string_is(s->at + 1, s->len - 2, s->escaped, text, strlen(text));

@@ -60,6 +60,8 @@ int json_iter_init(struct json_iter *it, const struct json_span *container) MUST
  * ERR_INVAL or ERR_RANGE = malformed. */
 int json_iter_next(struct json_iter *it, struct json_span *ret_name, struct json_span *ret) MUST_CHECK;
 
+/* Has an object or array (checked before) nothing in it? */
+bool json_is_empty(const struct json_span *container);
 /* Does a string span read as `text`? */
 bool json_string_is(const struct json_span *s, const char *text);
 /* A non-negative whole number as written without fraction or exponent. ERR_INVAL, ERR_RANGE. */

@@ -11,7 +11,7 @@
 
 /* What admission needs from a request body. Spans are borrowed from the body. */
 struct openai_request {
-	const char *model;       /* raw JSON string content (unescaped when it had escapes: then ERR_INVAL) */
+	const char *model;       /* JSON string content; one written with escapes is refused, so this is what it reads */
 	size_t model_len;
 	size_t model_at;         /* offset of the quoted model string in the body, quotes included */
 	size_t model_quoted_len;
@@ -19,15 +19,23 @@ struct openai_request {
 	bool include_usage;      /* the client asked for it */
 	size_t stream_options_at;     /* offset of the stream_options value; 0 = absent */
 	size_t stream_options_len;
-	uint64_t max_output_tokens;   /* max_completion_tokens or max_tokens, times n; 0 = not given */
-	uint64_t prompt_tokens_estimate; /* from the length of the text, ceil(bytes / 4) */
+	bool stream_options_object;   /* else null */
+	size_t include_usage_at;      /* offset of its value; 0 = absent */
+	size_t include_usage_len;
+	uint64_t max_output_tokens;   /* max_completion_tokens or max_tokens (the larger), times n; 0 = not given */
+	uint64_t choices;             /* n; 1 when not given */
+	uint64_t prompt_tokens_estimate; /* ceil(bytes of text / 4); an embedded file counts OPENAI_FILE_TOKENS */
 };
+/* What an image, audio or file given as base64 counts in the estimate: its bytes say nothing about its tokens, and
+ * usage corrects it. */
+#define OPENAI_FILE_TOKENS 1000u
 
 /* Checks the whole body (well-formed JSON, UTF-8, an object, members' types) and reads it. ERR_INVAL: err->msg is for
- * the client, `*ret_param` names the member at fault or is NULL. A member given twice is refused. */
+ * the client (it never quotes the body), `*ret_param` names the member at fault or is NULL. A member read here and given
+ * twice is refused. `route` is CHAT_COMPLETIONS or EMBEDDINGS. */
 int openai_parse_request(enum tg_route route, const char *body, size_t len, struct openai_request *ret,
 			 const char **ret_param, struct err *err) MUST_CHECK;
-/* The body for the provider: upstream model name in place of the public one, stream_options.include_usage set when
+/* The body for the provider, appended to `out`: upstream model name in place of the public one, stream_options.include_usage set when
  * streaming. Everything else byte for byte. */
 int openai_rewrite_request(const struct openai_request *req, const char *body, size_t len, const char *upstream_model,
 			   struct buf *out, struct err *err) MUST_CHECK;
@@ -35,15 +43,20 @@ int openai_rewrite_request(const struct openai_request *req, const char *body, s
 /* Usage of a whole JSON answer; ERR_NOT_FOUND when there is none, ERR_INVAL when it is malformed. */
 int openai_answer_usage(const char *body, size_t len, struct usage *ret) MUST_CHECK;
 
-/* A stream, fed in pieces of any size. Reads usage; when `strip_usage`, removes the chunk that has only usage.
- * Emits what is to be forwarded as spans of the input where possible. */
+/* A stream, fed in pieces of any size.
+ *  D1  However it is cut into pieces, what goes to the client and what is read is the same.
+ *  D2  The client gets the provider's bytes; only, when `strip_usage`, an event with usage and without choices is left
+ *      out. Events that aren't understood pass.
+ *  D3  Of several usages the last counts; they are never added. */
 struct openai_stream {
 	bool strip_usage;
 	bool have_usage, done_seen, error_seen;
 	struct usage usage;
-	uint64_t content_bytes;   /* of delivered events, for estimates */
-	struct buf line;          /* an incomplete event, bounded */
+	uint64_t content_bytes;   /* of the strings in the choices of delivered events, for estimates */
+	struct buf line;          /* an incomplete event, bounded by OPENAI_EVENT_MAX */
+	size_t line_start;        /* where its last line begins */
 };
+#define OPENAI_EVENT_MAX ((size_t)1 << 20)
 void openai_stream_init(struct openai_stream *s, bool strip_usage);
 /* Appends what goes to the client to `out`. ERR_PROTO when an event exceeds the bound. */
 int openai_stream_feed(struct openai_stream *s, const char *data, size_t len, struct buf *out) MUST_CHECK;
@@ -56,7 +69,7 @@ int openai_error_body(struct buf *out, const char *message, const char *type, co
 /* The mid-stream form: "data: {error}\n\n". */
 int openai_error_event(struct buf *out, const char *message, const char *type, const char *code);
 
-/* Status, type, code and message of a refusal by the verdict table. */
+/* Status, type, code and message of a refusal by the verdict table; status 0: that reason has no HTTP answer. */
 struct openai_refusal {
 	int status;
 	const char *type, *code, *message;

@@ -1,0 +1,80 @@
+/* Refusals and errors in OpenAI's shape. One table: the daemon and the NIC read it. */
+#include "dialect/openai.h"
+
+#include "dialect/internal.h"
+
+#include <string.h>
+
+static const struct openai_refusal refusals[TG_REASON_COUNT] = {
+	[TG_REASON_NO_KEY] = {401, "invalid_request_error", "invalid_api_key",
+			      "You didn't provide an API key. Send it as 'Authorization: Bearer KEY'."},
+	[TG_REASON_UNKNOWN_KEY] = {401, "invalid_request_error", "invalid_api_key", "Incorrect API key provided."},
+	[TG_REASON_UNKNOWN_ROUTE] = {404, "invalid_request_error", "unknown_url", "Unknown request URL."},
+	[TG_REASON_HEAD_AMBIGUOUS] = {400, "invalid_request_error", "ambiguous_request",
+				      "The request's headers contradict each other."},
+	[TG_REASON_KEY_DISABLED] = {403, "permission_error", "key_disabled", "This API key is disabled."},
+	[TG_REASON_KEY_BLOCKED] = {403, "permission_error", "key_blocked", "This API key is blocked."},
+	[TG_REASON_TENANT_DISABLED] = {403, "permission_error", "account_disabled", "This account is disabled."},
+	[TG_REASON_GLOBAL_REQUESTS] = {429, "requests", "rate_limit_exceeded",
+				       "Rate limit reached for requests of the whole gateway. Please retry later."},
+	[TG_REASON_TENANT_REQUESTS] = {429, "requests", "rate_limit_exceeded",
+				       "Rate limit reached for requests of this account. Please retry later."},
+	[TG_REASON_KEY_REQUESTS] = {429, "requests", "rate_limit_exceeded",
+				    "Rate limit reached for requests of this API key. Please retry later."},
+	[TG_REASON_ROUTE_REQUESTS] = {429, "requests", "rate_limit_exceeded",
+				      "Rate limit reached for requests of this API method. Please retry later."},
+	[TG_REASON_KEY_TOKENS] = {429, "tokens", "rate_limit_exceeded",
+				  "Rate limit reached for tokens of this API key. Please retry later."},
+	[TG_REASON_TOO_LARGE] = {400, "invalid_request_error", "request_too_large",
+				 "The request asks for more tokens than this API key's limit can ever admit. "
+				 "Shorten the input or lower max_completion_tokens."},
+	[TG_REASON_STATE_FULL] = {503, "server_error", "server_is_overloaded",
+				  "The gateway is overloaded. Please retry later."},
+	[TG_REASON_INTERNAL] = {500, "server_error", "internal_error", "The gateway failed to handle the request."},
+};
+
+struct openai_refusal openai_refusal_of(enum tg_reason reason)
+{
+	if ((unsigned)reason >= TG_REASON_COUNT || !refusals[reason].status)
+		return (struct openai_refusal){0, NULL, NULL, NULL};
+	return refusals[reason];
+}
+
+static void put_string_or_null(struct buf *out, const char *s)
+{
+	if (s)
+		buf_put_json_string(out, s, strlen(s));
+	else
+		buf_puts(out, "null");
+}
+
+int openai_error_body(struct buf *out, const char *message, const char *type, const char *param, const char *code)
+{
+	buf_puts(out, "{\"error\":{\"message\":");
+	buf_put_json_string(out, message, strlen(message));
+	buf_puts(out, ",\"type\":");
+	buf_put_json_string(out, type, strlen(type));
+	buf_puts(out, ",\"param\":");
+	put_string_or_null(out, param);
+	buf_puts(out, ",\"code\":");
+	put_string_or_null(out, code);
+	buf_puts(out, "}}");
+	return out->failed ? ERR_NOMEM : 0;
+}
+
+int openai_error_event(struct buf *out, const char *message, const char *type, const char *code)
+{
+	buf_puts(out, "data: ");
+	openai_error_body(out, message, type, NULL, code);
+	return buf_puts(out, "\n\n");
+}
+
+int openai_model_object(struct buf *out, const char *id, const char *owned_by, long long created)
+{
+	buf_puts(out, "{\"id\":");
+	buf_put_json_string(out, id, strlen(id));
+	buf_printf(out, ",\"object\":\"model\",\"created\":%lld,\"owned_by\":", created);
+	buf_put_json_string(out, owned_by, strlen(owned_by));
+	buf_putc(out, '}');
+	return out->failed ? ERR_NOMEM : 0;
+}
