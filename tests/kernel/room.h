@@ -16,7 +16,7 @@ void room_enter(void);
 void room_veth(void);
 /* Runs a program and asserts that it succeeds. */
 void room_run(const char *const argv[]);
-#define RUN(...) room_run((const char *const[]){ __VA_ARGS__, NULL })
+#define RUN(...) room_run((const char *const[]){__VA_ARGS__, NULL})
 
 /* Small maps, so that tests are quick. */
 struct kernel_opts room_opts(void);

@@ -21,8 +21,8 @@ static uint32_t xdp_id(const char *ifname)
 
 static struct kernel_attachment attach(struct kernel *k, const char *ifname, enum kernel_want want)
 {
-	struct kernel_attachment a = { .ifname = "" };
-	struct err err = { 0 };
+	struct kernel_attachment a = {.ifname = ""};
+	struct err err = {0};
 
 	cr_assert_eq(kernel_attach(k, ifname, want, &a, &err), 0, "%s: %s", ifname, err.msg);
 	cr_expect_str_eq(a.ifname, ifname);
@@ -39,13 +39,13 @@ Test(attach, modes)
 		enum kernel_mode mode;
 		const char *says; /* in the note or the error */
 	} rows[] = {
-		{ "tg0", KERNEL_WANT_AUTO, 0, KERNEL_MODE_XDP_NATIVE, "" },
-		{ "tg0", KERNEL_WANT_NATIVE, 0, KERNEL_MODE_XDP_NATIVE, "" },
-		{ "tg0", KERNEL_WANT_GENERIC, 0, KERNEL_MODE_XDP_GENERIC, "" },
-		{ "tg0", KERNEL_WANT_TC, 0, KERNEL_MODE_TC, "" },
-		{ "lo", KERNEL_WANT_AUTO, 0, KERNEL_MODE_XDP_GENERIC, "no native XDP" },
-		{ "lo", KERNEL_WANT_NATIVE, ERR_UNSUPPORTED, KERNEL_MODE_NONE, "no native XDP" },
-		{ "tgabsent", KERNEL_WANT_AUTO, ERR_NOT_FOUND, KERNEL_MODE_NONE, "no interface \"tgabsent\"" },
+		{"tg0", KERNEL_WANT_AUTO, 0, KERNEL_MODE_XDP_NATIVE, ""},
+		{"tg0", KERNEL_WANT_NATIVE, 0, KERNEL_MODE_XDP_NATIVE, ""},
+		{"tg0", KERNEL_WANT_GENERIC, 0, KERNEL_MODE_XDP_GENERIC, ""},
+		{"tg0", KERNEL_WANT_TC, 0, KERNEL_MODE_TC, ""},
+		{"lo", KERNEL_WANT_AUTO, 0, KERNEL_MODE_XDP_GENERIC, "no native XDP"},
+		{"lo", KERNEL_WANT_NATIVE, ERR_UNSUPPORTED, KERNEL_MODE_NONE, "no native XDP"},
+		{"tgabsent", KERNEL_WANT_AUTO, ERR_NOT_FOUND, KERNEL_MODE_NONE, "no interface \"tgabsent\""},
 	};
 	struct kernel *k;
 
@@ -53,8 +53,8 @@ Test(attach, modes)
 	room_veth();
 	k = room_open();
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct kernel_attachment a = { .note = "" };
-		struct err err = { 0 };
+		struct kernel_attachment a = {.note = ""};
+		struct err err = {0};
 
 		cr_expect_eq(kernel_attach(k, rows[i].ifname, rows[i].want, &a, &err), rows[i].rc, "row %zu: %s", i,
 			     err.msg);
@@ -71,13 +71,13 @@ Test(attach, modes)
 /* Another's program is never displaced. */
 Test(attach, foreign_program)
 {
-	struct kernel_attachment a = { .note = "" };
+	struct kernel_attachment a = {.note = ""};
 	struct kernel *k;
-	struct err err = { 0 };
+	struct err err = {0};
 	LIBBPF_OPTS(bpf_prog_load_opts, po);
 	static const struct bpf_insn pass[] = {
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS },
-		{ .code = BPF_JMP | BPF_EXIT },
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS},
+		{.code = BPF_JMP | BPF_EXIT},
 	};
 	uint32_t foreign;
 	int fd;
@@ -124,7 +124,7 @@ static void *watch_gap(void *arg)
 /* K3: an upgrade, again and again, while somebody looks. */
 Test(attach, replace_without_gap)
 {
-	struct watch w = { 0 };
+	struct watch w = {0};
 	struct kernel *k;
 	pthread_t thread;
 	uint32_t first;
@@ -166,8 +166,8 @@ static int find_one(const struct kernel_attachment *a, void *arg)
 
 static struct kernel_attachment found(struct kernel *k, const char *ifname)
 {
-	struct kernel_attachment a = { .mode = KERNEL_MODE_NONE };
-	struct err err = { 0 };
+	struct kernel_attachment a = {.mode = KERNEL_MODE_NONE};
+	struct err err = {0};
 
 	snprintf(a.ifname, sizeof(a.ifname), "%s", ifname);
 	cr_assert_eq(kernel_attachments(k, find_one, &a, &err), 1, "%s is not among the attachments", ifname);
@@ -177,7 +177,7 @@ static struct kernel_attachment found(struct kernel *k, const char *ifname)
 Test(attach, listed_by_any_process)
 {
 	struct kernel *k;
-	struct err err = { 0 };
+	struct err err = {0};
 
 	room_enter();
 	room_veth();
@@ -192,7 +192,7 @@ Test(attach, listed_by_any_process)
 	cr_expect_eq(found(k, "tg1").mode, KERNEL_MODE_TC);
 	cr_expect_eq(found(k, "lo").mode, KERNEL_MODE_XDP_GENERIC);
 	/* opened so, it can take away but not attach */
-	cr_expect_eq(kernel_attach(k, "tg0", KERNEL_WANT_AUTO, &(struct kernel_attachment){ 0 }, &err), ERR_INVAL);
+	cr_expect_eq(kernel_attach(k, "tg0", KERNEL_WANT_AUTO, &(struct kernel_attachment){0}, &err), ERR_INVAL);
 	cr_expect_eq(kernel_detach(k, "tg0", &err), 0, "%s", err.msg);
 	cr_expect_eq(xdp_id("tg0"), 0);
 	kernel_close(k);
@@ -247,7 +247,7 @@ Test(attach, change_of_kind)
 Test(attach, clsact)
 {
 	struct kernel *k;
-	struct err err = { 0 };
+	struct err err = {0};
 
 	room_enter();
 	room_veth();
@@ -255,7 +255,7 @@ Test(attach, clsact)
 	RUN("tc", "qdisc", "add", "dev", "tg1", "clsact");
 	for (int again = 0; again < 2; again++) {
 		for (int i = 0; i < 2; i++) {
-			struct attach_at at = { i ? "tg1" : "tg0", if_nametoindex(i ? "tg1" : "tg0") };
+			struct attach_at at = {i ? "tg1" : "tg0", if_nametoindex(i ? "tg1" : "tg0")};
 
 			cr_assert_eq(clsact_attach(k, &at, &err), 0, "%s", err.msg);
 		}

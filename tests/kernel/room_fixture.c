@@ -59,7 +59,7 @@ struct kernel_opts room_opts(void)
 struct kernel *room_open_with(const struct kernel_opts *opts)
 {
 	struct kernel *k = NULL;
-	struct err err = { 0 };
+	struct err err = {0};
 
 	cr_assert_eq(kernel_open(opts, &k, &err), 0, "%s", err.msg);
 	return k;
@@ -74,7 +74,7 @@ struct kernel *room_open(void)
 
 struct kernel_cidr room_cidr(const char *text)
 {
-	struct kernel_cidr c = { .v6 = strchr(text, ':') != NULL };
+	struct kernel_cidr c = {.v6 = strchr(text, ':') != NULL};
 	const char *slash = strchr(text, '/');
 	char addr[64] = "";
 
@@ -96,7 +96,7 @@ struct kernel_list_entry room_entry(const char *text, uint64_t ttl_ns)
 void room_put(struct kernel *k, enum kernel_list list, const char *text, uint64_t ttl_ns)
 {
 	struct kernel_list_entry e = room_entry(text, ttl_ns);
-	struct err err = { 0 };
+	struct err err = {0};
 	size_t done = 0;
 
 	cr_assert_eq(kernel_list_put(k, list, &e, 1, &done, &err), 0, "%s", err.msg);
@@ -123,7 +123,7 @@ static int count_one(enum kernel_list list, const struct kernel_list_entry *e, v
 
 size_t room_list_size(struct kernel *k, enum kernel_list list)
 {
-	struct err err = { 0 };
+	struct err err = {0};
 	size_t n = 0;
 
 	cr_assert_eq(kernel_list_each(k, list, count_one, &n, &err), 0, "%s", err.msg);
@@ -134,7 +134,7 @@ uint64_t room_used(struct kernel *k, const char *map)
 {
 	struct kernel_fill fill[16];
 	size_t n = ARRAY_SIZE(fill);
-	struct err err = { 0 };
+	struct err err = {0};
 
 	cr_assert_eq(kernel_fill(k, fill, &n, &err), 0, "%s", err.msg);
 	for (size_t i = 0; i < n; i++)
@@ -166,7 +166,7 @@ static void policy_publish(uint32_t generation, void *arg)
 
 void room_policy_init(struct room_policy *p, struct kernel *k, uint32_t mark, uint32_t n_subjects)
 {
-	*p = (struct room_policy){ .mark = mark, .k = k };
+	*p = (struct room_policy){.mark = mark, .k = k};
 	p->in.rates = policy_rates;
 	p->in.publish = policy_publish;
 	p->in.arg = p;

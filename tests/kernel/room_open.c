@@ -42,9 +42,9 @@ Test(open, fresh_gate)
 /* K1 */
 Test(open, pinned_state_holds)
 {
-	struct tg_key_entry key = { 1, 2, 3, 4 }, found;
+	struct tg_key_entry key = {1, 2, 3, 4}, found;
 	struct kernel *k;
-	struct err err = { 0 };
+	struct err err = {0};
 	uint64_t hash;
 	uint32_t generation;
 
@@ -102,7 +102,7 @@ Test(open, other_version_is_refused)
 {
 	struct kernel_opts o;
 	struct kernel *k;
-	struct err err = { 0 };
+	struct err err = {0};
 
 	room_enter();
 	o = room_opts();
@@ -121,7 +121,7 @@ Test(open, foreign_magic_is_refused)
 {
 	struct kernel_opts o;
 	struct kernel *k;
-	struct err err = { 0 };
+	struct err err = {0};
 
 	room_enter();
 	o = room_opts();
@@ -136,7 +136,7 @@ Test(open, other_boot_is_refused)
 {
 	struct kernel_opts o;
 	struct kernel *k;
-	struct err err = { 0 };
+	struct err err = {0};
 
 	room_enter();
 	o = room_opts();
@@ -156,19 +156,19 @@ Test(open, other_map_layout_is_refused)
 		uint32_t key, value, max, flags;
 		const char *says;
 	} rows[] = {
-		{ "tg_keys", BPF_MAP_TYPE_HASH, 8, 24, TG_SUBJECTS_MAX, BPF_F_NO_PREALLOC, "value 24" },
-		{ "tg_keys", BPF_MAP_TYPE_HASH, 16, 16, TG_SUBJECTS_MAX, BPF_F_NO_PREALLOC, "key 16" },
-		{ "tg_keys", BPF_MAP_TYPE_HASH, 8, 16, TG_SUBJECTS_MAX, 0, "flags 0" },
-		{ "tg_keys", BPF_MAP_TYPE_HASH, 8, 16, 100, BPF_F_NO_PREALLOC, "100 entries" },
-		{ "tg_keys", BPF_MAP_TYPE_LRU_HASH, 8, 16, TG_SUBJECTS_MAX, 0, "lru_hash" },
-		{ "tg_buckets", BPF_MAP_TYPE_ARRAY, 4, 64, TG_SUBJECTS_MAX, BPF_F_MMAPABLE, "value 64" },
+		{"tg_keys", BPF_MAP_TYPE_HASH, 8, 24, TG_SUBJECTS_MAX, BPF_F_NO_PREALLOC, "value 24"},
+		{"tg_keys", BPF_MAP_TYPE_HASH, 16, 16, TG_SUBJECTS_MAX, BPF_F_NO_PREALLOC, "key 16"},
+		{"tg_keys", BPF_MAP_TYPE_HASH, 8, 16, TG_SUBJECTS_MAX, 0, "flags 0"},
+		{"tg_keys", BPF_MAP_TYPE_HASH, 8, 16, 100, BPF_F_NO_PREALLOC, "100 entries"},
+		{"tg_keys", BPF_MAP_TYPE_LRU_HASH, 8, 16, TG_SUBJECTS_MAX, 0, "lru_hash"},
+		{"tg_buckets", BPF_MAP_TYPE_ARRAY, 4, 64, TG_SUBJECTS_MAX, BPF_F_MMAPABLE, "value 64"},
 	};
 
 	room_enter();
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		LIBBPF_OPTS(bpf_map_create_opts, mo, .map_flags = rows[i].flags);
 		struct kernel_opts o = room_opts();
-		struct err err = { 0 };
+		struct err err = {0};
 		char path[128];
 		int fd = bpf_map_create(rows[i].type, "x", rows[i].key, rows[i].value, rows[i].max, &mo);
 
@@ -189,7 +189,7 @@ Test(open, resized_maps_are_copied)
 {
 	struct kernel_opts o;
 	struct kernel *k;
-	struct err err = { 0 };
+	struct err err = {0};
 	struct kernel_fill fill[16];
 	size_t n = ARRAY_SIZE(fill), seen = 0;
 
@@ -248,12 +248,11 @@ Test(open, detach_all_leaves_nothing)
 {
 	struct kernel_attachment a;
 	struct kernel *k;
-	struct err err = { 0 };
+	struct err err = {0};
 
 	room_enter();
 	room_veth();
-	RUN("ip", "link", "add", "tg2.7", "type", "dummy");
-	RUN("ip", "link", "set", "tg2.7", "up");
+	RUN("ip", "link", "add", "tg2.7", "type", "veth", "peer", "name", "tg3");
 	k = room_open();
 	cr_assert_eq(kernel_attach(k, "tg0", KERNEL_WANT_NATIVE, &a, &err), 0, "%s", err.msg);
 	cr_assert_eq(kernel_attach(k, "lo", KERNEL_WANT_TC, &a, &err), 0, "%s", err.msg);
@@ -272,7 +271,7 @@ Test(open, detach_all_leaves_nothing)
 Test(open, bpffs_is_mounted_when_missing)
 {
 	struct kernel_opts o;
-	struct err err = { 0 };
+	struct err err = {0};
 	struct statfs fs;
 
 	room_enter();
@@ -300,16 +299,16 @@ Test(open, bad_options)
 		unsigned entries, sources;
 		int rc;
 	} rows[] = {
-		{ "relative/dir", 10, 10, ERR_INVAL },
-		{ "", 10, 10, ERR_INVAL },
-		{ ROOM_PIN, 0, 10, ERR_RANGE },
-		{ ROOM_PIN, 10, 0, ERR_RANGE },
+		{"relative/dir", 10, 10, ERR_INVAL},
+		{"", 10, 10, ERR_INVAL},
+		{ROOM_PIN, 0, 10, ERR_RANGE},
+		{ROOM_PIN, 10, 0, ERR_RANGE},
 	};
 
 	room_enter();
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct kernel_opts o = room_opts();
-		struct err err = { 0 };
+		struct err err = {0};
 
 		o.pin_dir = rows[i].pin_dir;
 		o.list_entries_max = rows[i].entries;
@@ -321,7 +320,7 @@ Test(open, bad_options)
 Test(open, without_permission)
 {
 	struct kernel_opts o;
-	struct err err = { 0 };
+	struct err err = {0};
 
 	room_enter();
 	o = room_opts();
@@ -333,9 +332,9 @@ Test(open, without_permission)
 
 Test(open, ports)
 {
-	uint16_t many[TG_PORTS_MAX + 1], plain[] = { 8080, 80 }, zero = 0;
+	uint16_t many[TG_PORTS_MAX + 1], plain[] = {8080, 80}, zero = 0;
 	struct kernel *k;
-	struct err err = { 0 };
+	struct err err = {0};
 
 	room_enter();
 	k = room_open();
@@ -355,16 +354,16 @@ Test(open, ports)
 /* K5 */
 Test(memory, same_calls_without_kernel)
 {
-	struct tg_key_entry key = { 1, 2, 3, 4 };
+	struct tg_key_entry key = {1, 2, 3, 4};
 	struct kernel_attachment a;
-	struct tg_net_key net = { .scope = 0 };
+	struct tg_net_key net = {.scope = 0};
 	struct tg_net_value value;
 	struct kernel_list_entry e = room_entry("192.0.2.1", 0);
 	struct tg_slot_stat slot;
 	struct kernel_stats stats;
 	struct room_policy p;
 	struct kernel *k = NULL;
-	struct err err = { 0 };
+	struct err err = {0};
 	uint32_t generation = 0;
 	size_t n = 1;
 	struct kernel_fill fill[1];

@@ -130,8 +130,8 @@ struct kernel_policy_input {
 	const uint16_t *block_reason;
 	size_t n_allow, n_block;
 	/* Called with the new generation right before and right after the generation word flips (which of them the word
-	 * tells), so that the daemon publishes its snapshot of the same generation; may be NULL. It can't fail: whatever
-	 * can go wrong has to have been done before kernel_policy_swap. */
+	 * tells), so that the daemon publishes its snapshot of the same generation; may be NULL. It can't fail:
+	 * whatever can go wrong has to have been done before kernel_policy_swap. */
 	void (*publish)(uint32_t generation, void *arg);
 };
 int kernel_policy_swap(struct kernel *k, const struct kernel_policy_input *in, uint32_t *ret_generation,
