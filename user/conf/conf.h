@@ -9,28 +9,28 @@
 #include <stdint.h>
 
 struct conf_listen {
-	char host[64];       /* address literal */
+	char host[64]; /* address literal */
 	uint16_t port;
-	bool tls;            /* uses conf.tls */
+	bool tls; /* uses conf.tls */
 };
 
 struct conf_provider {
 	char *name;
-	char *kind;          /* "openai" (others with issue 4) */
-	char *base_url;      /* http(s)://host[:port][/prefix] */
-	char *api_key;       /* resolved secret, never logged; "" = none */
-	char *ca_file;       /* NULL = the system's */
+	char *kind;     /* "openai" (others with issue 4) */
+	char *base_url; /* http(s)://host[:port][/prefix] */
+	char *api_key;  /* resolved secret, never logged; "" = none */
+	char *ca_file;  /* NULL = the system's */
 };
 
 struct conf_deployment {
 	const struct conf_provider *provider;
 	char *upstream_model;
-	unsigned weight;     /* 1..1000 */
-	unsigned priority;   /* 0 first */
+	unsigned weight;   /* 1..1000 */
+	unsigned priority; /* 0 first */
 };
 
 struct conf_model {
-	char *name;          /* public name */
+	char *name; /* public name */
 	char *owned_by;
 	struct conf_deployment *deployments;
 	size_t n_deployments;
@@ -38,32 +38,32 @@ struct conf_model {
 
 struct conf_interface {
 	char name[16];
-	unsigned xdp_mode;   /* enum conf_xdp_mode */
-	bool tc;             /* TC ingress instead of XDP */
+	unsigned xdp_mode; /* enum conf_xdp_mode */
+	bool tc;           /* TC ingress instead of XDP */
 };
 enum conf_xdp_mode { CONF_XDP_AUTO, CONF_XDP_NATIVE, CONF_XDP_GENERIC, CONF_XDP_OFF };
 
 struct conf {
-	struct conf_listen *listen;      /* data plane */
+	struct conf_listen *listen; /* data plane */
 	size_t n_listen;
-	struct conf_listen control;      /* /metrics, /healthz, /admin */
-	char *control_socket;            /* Unix socket path */
-	unsigned control_socket_mode;    /* file mode, default 0660 */
+	struct conf_listen control;   /* /metrics, /healthz, /admin */
+	char *control_socket;         /* Unix socket path */
+	unsigned control_socket_mode; /* file mode, default 0660 */
 	char *tls_cert_file, *tls_key_file;
-	unsigned workers;                /* 0 = one per core */
-	char *user;                      /* to become after set-up; NULL = stay */
-	char *state_dir;                 /* pepper, list snapshots */
-	char *store_path;                /* SQLite file */
-	char *policy_file;               /* applied at start when the store has none; NULL = built-in default */
+	unsigned workers;  /* 0 = one per core */
+	char *user;        /* to become after set-up; NULL = stay */
+	char *state_dir;   /* pepper, list snapshots */
+	char *store_path;  /* SQLite file */
+	char *policy_file; /* applied at start when the store has none; NULL = built-in default */
 	char *log_format, *log_level;
 	struct {
 		bool enabled;
-		char *pin_dir;           /* on a bpffs, default /sys/fs/bpf/tollgate */
+		char *pin_dir; /* on a bpffs, default /sys/fs/bpf/tollgate */
 		struct conf_interface *interfaces;
 		size_t n_interfaces;
-		unsigned list_entries_max;   /* default 1000000 */
-		unsigned net_sources_max;    /* default 65536 */
-		unsigned flows_max;          /* default 65536 */
+		unsigned list_entries_max; /* default 1000000 */
+		unsigned net_sources_max;  /* default 65536 */
+		unsigned flows_max;        /* default 65536 */
 	} kernel;
 	struct {
 		unsigned connections_max;        /* per process, default 20000 */
@@ -75,14 +75,14 @@ struct conf {
 		unsigned body_timeout_ms;        /* slow bodies, default 60000 */
 	} http;
 	struct {
-		unsigned connect_timeout_ms;     /* default 5000 */
-		unsigned first_byte_timeout_ms;  /* default 120000 */
-		unsigned idle_timeout_ms;        /* between chunks, default 120000 */
-		unsigned total_timeout_ms;       /* default 600000 */
-		unsigned pool_max;               /* idle connections per worker and provider, default 1024 */
-		unsigned pool_idle_ms;           /* default 60000 */
+		unsigned connect_timeout_ms;    /* default 5000 */
+		unsigned first_byte_timeout_ms; /* default 120000 */
+		unsigned idle_timeout_ms;       /* between chunks, default 120000 */
+		unsigned total_timeout_ms;      /* default 600000 */
+		unsigned pool_max;              /* idle connections per worker and provider, default 1024 */
+		unsigned pool_idle_ms;          /* default 60000 */
 	} upstream;
-	unsigned stop_timeout_ms;                /* graceful stop, default 30000 */
+	unsigned stop_timeout_ms; /* graceful stop, default 30000 */
 	struct conf_provider *providers;
 	size_t n_providers;
 	struct conf_model *models;

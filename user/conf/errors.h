@@ -18,8 +18,10 @@ struct conf_errors {
 	size_t count, cap, dropped;
 };
 
-void conf_errors_add(struct conf_errors *errs, unsigned line, unsigned column, const char *path, const char *fmt,
-		     ...) PRINTF_LIKE(5, 6);
+void conf_errors_add(struct conf_errors *errs, unsigned line, unsigned column, const char *path, const char *fmt, ...)
+	PRINTF_LIKE(5, 6);
+/* By place; errors of one place keep their order. */
+void conf_errors_sort(struct conf_errors *errs);
 /* One line each: "file:line:column: path: what is wrong, what would be right". */
 void conf_errors_print(const struct conf_errors *errs, const char *file, struct buf *out);
 void conf_errors_done(struct conf_errors *errs);

@@ -13,9 +13,9 @@
 struct policy_rate {
 	uint64_t units;
 	uint64_t period_ns;
-	uint64_t burst;  /* defaults to units */
+	uint64_t burst; /* defaults to units */
 	bool shadow;
-	bool set;        /* present in the file (overrides inherit what they don't set) */
+	bool set; /* present in the file (overrides inherit what they don't set) */
 };
 
 struct policy_route {
@@ -38,24 +38,24 @@ struct policy_override {
 struct policy_list_entry {
 	bool v6;
 	uint8_t prefix_len;
-	uint32_t addr[4];     /* network order, host bits zero; IPv4 in addr[0] */
-	char *reason;         /* NULL = none */
+	uint32_t addr[4]; /* network order, host bits zero; IPv4 in addr[0] */
+	char *reason;     /* NULL = none */
 };
 
 struct policy {
-	bool shadow;                       /* all limits */
+	bool shadow; /* all limits */
 	struct policy_limits global, tenant, key;
 	struct policy_route routes[TG_ROUTE_COUNT];
 	struct policy_override *tenants, *keys;
 	size_t n_tenants, n_keys;
 	struct {
-		bool scope_all;            /* count all IP packets, not only those to guarded ports */
+		bool scope_all; /* count all IP packets, not only those to guarded ports */
 		bool map_full_closed;
 		struct policy_rate rate[TG_NET_SCOPE_COUNT][TG_NET_DIM_COUNT];
 	} network;
 	struct {
-		bool answer;               /* answer at the NIC, default true */
-		bool answer_established;   /* also on idle established connections, default true */
+		bool answer;                /* answer at the NIC, default true */
+		bool answer_established;    /* also on idle established connections, default true */
 		unsigned events_per_second; /* per CPU, default 100 */
 	} nic;
 	struct policy_list_entry *allow, *block;
