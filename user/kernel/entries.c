@@ -222,7 +222,7 @@ static int batch_write(struct entry_writer *w, enum kernel_map map, uint32_t *at
 	return errnum;
 }
 
-static int batch_flush(struct entry_writer *w, enum kernel_map map, struct err *err)
+static int batch_put(struct entry_writer *w, enum kernel_map map, struct err *err)
 {
 	struct entry_batch *b = &w->batch[map];
 	int tries = 0, errnum = 0;
@@ -240,11 +240,38 @@ static int batch_flush(struct entry_writer *w, enum kernel_map map, struct err *
 			nanosleep(&(struct timespec){.tv_nsec = ENOMEM_WAIT_NS}, NULL);
 	}
 	w->done += at;
-	if (at < b->n)
-		entry_count(w->k, map, -(int64_t)count_fresh(b, at));
-	errnum = at < b->n ? errnum : 0;
-	b->n = 0;
-	return errnum ? write_failed(w->k, map, errnum, err) : 0;
+	if (at == b->n)
+		return 0;
+	entry_count(w->k, map, -(int64_t)count_fresh(b, at));
+	return write_failed(w->k, map, errnum, err);
+}
+
+static int batch_delete(struct entry_writer *w, enum kernel_map map, struct err *err)
+{
+	struct entry_batch *b = &w->batch[map];
+
+	for (uint32_t at = 0; at < b->n;) {
+		uint32_t n = b->n - at;
+		int errnum = 0;
+
+		if (bpf_map_delete_batch(w->k->map_fd[map], b->keys + at * entry_key_size(map), &n, NULL))
+			errnum = errno;
+		if (n) /* never more than the entries there were */
+			entry_count(w->k, map, -(int64_t)n);
+		w->done += n;
+		at += n + (errnum == ENOENT);
+		if (errnum && errnum != ENOENT && errnum != EINTR && errnum != EAGAIN)
+			return err_errno(err, errnum, "can't delete from map %s", kernel_map_table[map].name);
+	}
+	return 0;
+}
+
+static int batch_flush(struct entry_writer *w, enum kernel_map map, struct err *err)
+{
+	int rc = w->deletes ? batch_delete(w, map, err) : batch_put(w, map, err);
+
+	w->batch[map].n = 0;
+	return rc;
 }
 
 static int batch_init(struct entry_batch *b, enum kernel_map map, struct err *err)
@@ -257,8 +284,8 @@ static int batch_init(struct entry_batch *b, enum kernel_map map, struct err *er
 	return 0;
 }
 
-int writer_put(struct entry_writer *w, enum kernel_map map, const struct kernel_cidr *c, const struct tg_list_value *v,
-	       bool fresh, struct err *err)
+static int batch_add(struct entry_writer *w, enum kernel_map map, const struct kernel_cidr *c,
+		     const struct tg_list_value *v, bool fresh, struct err *err)
 {
 	struct entry_batch *b = &w->batch[map];
 	union cidr_key key;
@@ -271,6 +298,19 @@ int writer_put(struct entry_writer *w, enum kernel_map map, const struct kernel_
 	b->values[b->n] = *v;
 	b->fresh[b->n] = fresh;
 	return ++b->n == WRITER_BATCH ? batch_flush(w, map, err) : 0;
+}
+
+int writer_put(struct entry_writer *w, enum kernel_map map, const struct kernel_cidr *c, const struct tg_list_value *v,
+	       bool fresh, struct err *err)
+{
+	return batch_add(w, map, c, v, fresh, err);
+}
+
+int writer_delete(struct entry_writer *w, enum kernel_map map, const struct kernel_cidr *c, struct err *err)
+{
+	static const struct tg_list_value none;
+
+	return batch_add(w, map, c, &none, false, err);
 }
 
 int writer_flush(struct entry_writer *w, struct err *err)

@@ -48,19 +48,22 @@ typedef int (*entry_cb)(struct kernel *k, enum kernel_list list, enum kernel_map
 			const struct tg_list_value *v, void *arg);
 int entry_each(struct kernel *k, enum kernel_list list, entry_cb cb, void *arg, struct err *err) MUST_CHECK;
 
-/* Writes in batches, one per map. */
+/* Writes or deletes in batches, one per map: a system call per entry would cost more than the entry. */
 struct entry_writer {
 	struct kernel *k;
+	bool deletes;
 	struct entry_batch {
 		char *keys;
 		struct tg_list_value *values;
 		bool *fresh;
 		uint32_t n;
 	} batch[KERNEL_MAP_COUNT];
-	size_t done; /* entries that are in the kernel */
+	size_t done; /* entries that are in the kernel, or gone from it */
 };
 int writer_put(struct entry_writer *w, enum kernel_map map, const struct kernel_cidr *c, const struct tg_list_value *v,
 	       bool fresh, struct err *err) MUST_CHECK;
+/* Of a writer with `deletes`. An entry that isn't there is passed over. */
+int writer_delete(struct entry_writer *w, enum kernel_map map, const struct kernel_cidr *c, struct err *err) MUST_CHECK;
 int writer_flush(struct entry_writer *w, struct err *err) MUST_CHECK;
 void writer_done(struct entry_writer *w);
 

@@ -50,48 +50,114 @@ static int put_check(const struct kernel_list_entry *e, size_t n, struct err *er
 	return 0;
 }
 
-static int put_one(struct kernel *k, enum kernel_list list, const struct kernel_list_entry *e, struct entry_writer *w,
-		   struct err *err)
-{
-	enum kernel_map map = entry_map(list, &e->cidr);
-	struct tg_list_value v = {0};
-	int rc = k->used[map] ? entry_read(k, map, &e->cidr, &v) : ERR_NOT_FOUND;
-	bool fresh = rc == ERR_NOT_FOUND;
+struct put {
+	struct kernel *k;
+	enum kernel_list list;
+	const struct kernel_list_entry *entries;
+	size_t n;
+	struct cidr_set set;
+	struct tg_list_value *known; /* what the maps hold for each entry; prefix_len 0 and no half: nothing */
+	struct entry_writer writer;
+};
 
-	if (rc && !fresh)
-		return err_errno(err, errno, "can't read map %s", kernel_map_table[map].name);
+static bool value_is_empty(const struct tg_list_value *v)
+{
+	return v->expires_ns == 0 && v->gen_from == 0 && v->gen_to == 0 && v->prefix_len == 0;
+}
+
+static void put_done(struct put *p)
+{
+	cidr_set_done(&p->set);
+	free(take_ptr(&p->known));
+	writer_done(&p->writer);
+}
+
+static int put_know(struct kernel *k, enum kernel_list list, enum kernel_map map, const struct kernel_cidr *c,
+		    const struct tg_list_value *v, void *arg)
+{
+	struct put *p = arg;
+	uint32_t i = cidr_set_find(&p->set, c);
+
+	(void)k;
+	(void)list;
+	(void)map;
+	if (i != CIDR_SET_NONE)
+		p->known[i] = *v;
+	return 0;
+}
+
+static uint64_t list_used(const struct kernel *k, enum kernel_list list)
+{
+	enum kernel_map maps[ENTRY_MAPS_MAX];
+	size_t n = entry_maps(list, maps);
+	uint64_t used = 0;
+
+	for (size_t i = 0; i < n; i++)
+		used += k->used[maps[i]];
+	return used;
+}
+
+/* What the maps hold of the entries to put: by one look-up each, or by reading all when that is less work (a look-up is
+ * a system call). */
+static int put_learn(struct put *p, struct err *err)
+{
+	uint64_t used = list_used(p->k, p->list);
+
+	if (used == 0)
+		return 0;
+	if (used < p->n * 8)
+		return entry_each(p->k, p->list, put_know, p, err);
+	for (size_t i = 0; i < p->n; i++) {
+		const struct kernel_cidr *c = &p->entries[i].cidr;
+		enum kernel_map map = entry_map(p->list, c);
+		int rc = p->k->used[map] ? entry_read(p->k, map, c, &p->known[i]) : ERR_NOT_FOUND;
+
+		if (rc && rc != ERR_NOT_FOUND)
+			return err_errno(err, errno, "can't read map %s", kernel_map_table[map].name);
+	}
+	return 0;
+}
+
+static int put_one(struct put *p, size_t i, struct err *err)
+{
+	const struct kernel_list_entry *e = &p->entries[i];
+	struct tg_list_value v = p->known[i];
+	bool fresh = value_is_empty(&v);
+
 	v.expires_ns = e->expires_ns;
 	v.reason = e->reason;
 	v.source = e->source;
 	v.prefix_len = e->cidr.prefix_len;
-	if (e->expires_ns != TG_LIST_NEVER && k->expiry.complete) {
-		struct expiry x = {.expires_ns = e->expires_ns, .cidr = e->cidr, .list = (uint8_t)list};
+	if (e->expires_ns != TG_LIST_NEVER && p->k->expiry.complete) {
+		struct expiry x = {.expires_ns = e->expires_ns, .cidr = e->cidr, .list = (uint8_t)p->list};
 
-		expiry_push(&k->expiry, &x);
+		expiry_push(&p->k->expiry, &x);
 	}
-	return writer_put(w, map, &e->cidr, &v, fresh, err);
+	return writer_put(&p->writer, entry_map(p->list, &e->cidr), &e->cidr, &v, fresh, err);
 }
 
-static int put_all(struct kernel *k, enum kernel_list list, const struct kernel_list_entry *e, size_t n,
-		   struct entry_writer *w, struct err *err)
+static int put_all(struct put *p, struct err *err)
 {
-	_cleanup_(cidr_set_done) struct cidr_set set = {0};
-	int rc = cidr_set_init(&set, &e[0].cidr, sizeof(*e), n, err);
+	int rc = cidr_set_init(&p->set, &p->entries[0].cidr, sizeof(*p->entries), p->n, err);
 
 	if (rc)
 		return rc;
-	for (uint32_t i = 0; i < n; i++)
-		cidr_set_put(&set, i);
-	for (uint32_t i = 0; rc == 0 && i < n; i++)
-		if (cidr_set_find(&set, &e[i].cidr) == i) /* the last of equals counts */
-			rc = put_one(k, list, &e[i], w, err);
-	return rc ? rc : writer_flush(w, err);
+	p->known = calloc(p->n, sizeof(*p->known));
+	if (!p->known)
+		return err_set(err, ERR_NOMEM, "out of memory for %zu list entries", p->n);
+	for (uint32_t i = 0; i < p->n; i++)
+		cidr_set_put(&p->set, i);
+	rc = put_learn(p, err);
+	for (uint32_t i = 0; rc == 0 && i < p->n; i++)
+		if (cidr_set_find(&p->set, &p->entries[i].cidr) == i) /* the last of equals counts */
+			rc = put_one(p, i, err);
+	return rc ? rc : writer_flush(&p->writer, err);
 }
 
 int kernel_list_put(struct kernel *k, enum kernel_list list, const struct kernel_list_entry *e, size_t n,
 		    size_t *ret_done, struct err *err)
 {
-	_cleanup_(writer_done) struct entry_writer w = {.k = k};
+	_cleanup_(put_done) struct put p = {.k = k, .list = list, .entries = e, .n = n, .writer = {.k = k}};
 	int rc = kernel_refuse_memory(k, "a block or allow list", err);
 
 	if (rc == 0)
@@ -100,11 +166,11 @@ int kernel_list_put(struct kernel *k, enum kernel_list list, const struct kernel
 		return rc;
 	LISTS_LOCKED(k);
 	if (n)
-		rc = put_all(k, list, e, n, &w, err);
+		rc = put_all(&p, err);
 	if (ret_done)
-		*ret_done = rc ? w.done : n;
+		*ret_done = rc ? p.writer.done : n;
 	if (rc && err)
-		err_prefix(err, "%zu of %zu entries written", w.done, n);
+		err_prefix(err, "%zu of %zu entries written", p.writer.done, n);
 	return rc;
 }
 

@@ -213,21 +213,34 @@ static size_t swap_undo(struct swap *s)
 	return failed;
 }
 
-/* After the flip: entries that no generation wants any more. Failures are left to the next swap, which sees them as
- * left over; they are inactive. */
+static int tidy_put(struct entry_writer *w, struct swap_item *item)
+{
+	item->after.gen_from = item->after.gen_to = 0;
+	return writer_put(w, (enum kernel_map)item->map, &item->cidr, &item->after, false, NULL);
+}
+
+/* After the flip: entries that no generation wants any more go, or keep their dynamic half alone. Failures are left to
+ * the next swap, which finds them left over; they are inactive. */
 static void swap_tidy(struct swap *s)
 {
-	for (size_t i = 0; i < s->n; i++) {
+	_cleanup_(writer_done) struct entry_writer puts = {.k = s->k};
+	_cleanup_(writer_done) struct entry_writer deletes = {.k = s->k, .deletes = true};
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < s->n; i++) {
 		struct swap_item *item = &s->items[i];
 
 		if (!item->retired)
 			continue;
-		item->after.gen_from = item->after.gen_to = 0;
-		if (item->after.expires_ns == 0)
-			(void)!entry_delete(s->k, (enum kernel_map)item->map, &item->cidr, NULL);
+		if (item->after.expires_ns)
+			rc = tidy_put(&puts, item);
 		else
-			(void)!entry_write(s->k, (enum kernel_map)item->map, &item->cidr, &item->after, false, NULL);
+			rc = writer_delete(&deletes, (enum kernel_map)item->map, &item->cidr, NULL);
 	}
+	if (rc == 0)
+		rc = writer_flush(&puts, NULL);
+	if (rc == 0)
+		rc = writer_flush(&deletes, NULL);
 }
 
 /* ---- the inactive bank */
