@@ -205,7 +205,7 @@ static void read_field(struct reader *rd, const struct schema_field *f, const st
 /* A section whose lines are all commented out reads as null: that's an empty one. */
 static bool is_empty(const struct node *n)
 {
-	return !n || node_is_null(n) || !n->n;
+	return !n || n->type == NODE_SCALAR || n->type == NODE_BAD || !n->n;
 }
 
 static bool expect(struct reader *rd, const struct node *n, enum node_type type, const char *expected)

@@ -3,18 +3,30 @@
 #include "base/num.h"
 #include "conf/utf8.h"
 
+#include <stdalign.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <yaml.h>
 
+/* A map's key whose value comes next. */
+struct key {
+	const char *text;
+	size_t len;
+	unsigned line, column;
+};
+
 struct frame {
 	struct node *node;
-	struct node *last;    /* child */
-	struct node *pending; /* map: a key whose value comes next */
-	bool skip_value;      /* map: the key was no scalar; its value is not wanted either */
+	struct node *last; /* child */
+	struct key key;
+	bool skip_value; /* map: the key was no scalar; its value is not wanted either */
 };
 
 struct builder {
 	struct arena *arena;
+	char *chunk; /* nodes and texts are cut from it: the arena's blocks are too small for a large file */
+	size_t chunk_left;
 	struct conf_errors *errs;
 	size_t nodes_left;
 	struct frame stack[TREE_DEPTH_MAX];
@@ -24,14 +36,67 @@ struct builder {
 	unsigned documents;
 };
 
+#define CHUNK 65536u
+
+static void *cut(struct builder *b, size_t size, size_t align)
+{
+	size_t pad = (size_t)(-(uintptr_t)b->chunk & (align - 1));
+	char *p;
+
+	if (size > CHUNK / 4)
+		return arena_alloc(b->arena, size);
+	if (!b->chunk || size + pad > b->chunk_left) {
+		b->chunk = arena_alloc(b->arena, CHUNK);
+		if (!b->chunk)
+			return NULL;
+		b->chunk_left = CHUNK;
+		pad = 0;
+	}
+	p = b->chunk + pad;
+	b->chunk += pad + size;
+	b->chunk_left -= pad + size;
+	return p;
+}
+
+static char *cut_text(struct builder *b, const yaml_event_t *ev)
+{
+	size_t len = ev->data.scalar.length;
+	char *p = cut(b, len + 1, 1);
+
+	if (p)
+		memcpy(p, ev->data.scalar.value, len);
+	return p;
+}
+
 static unsigned place(size_t mark)
 {
 	return mark >= UINT32_MAX ? UINT32_MAX : (unsigned)mark + 1;
 }
 
+/* The builder's place in the file, as the schema's reader would call it. */
+static void path_format(const struct builder *b, char *buf, size_t size)
+{
+	size_t at = 0;
+
+	buf[0] = '\0';
+	for (unsigned i = 0; i < b->depth && at < size; i++) {
+		const struct frame *f = &b->stack[i];
+		int n = 0;
+
+		if (f->node->type == NODE_LIST)
+			n = snprintf(buf + at, size - at, "[%zu]", f->node->n - (i + 1 < b->depth));
+		else if (f->key.text)
+			n = snprintf(buf + at, size - at, "%s%s", at ? "." : "", f->key.text);
+		at += n > 0 ? (size_t)n : 0;
+	}
+}
+
 static void error_at(struct builder *b, const yaml_mark_t *m, const char *msg)
 {
-	conf_errors_add(b->errs, place(m->line), place(m->column), "", "%s", msg);
+	char path[160];
+
+	path_format(b, path, sizeof(path));
+	conf_errors_add(b->errs, place(m->line), place(m->column), path, "%s", msg);
 }
 
 static int stop_at(struct builder *b, const yaml_mark_t *m, const char *msg)
@@ -47,7 +112,7 @@ static int node_new(struct builder *b, const yaml_event_t *ev, enum node_type ty
 	if (!b->nodes_left)
 		return stop_at(b, &ev->start_mark, "too many values in one file");
 	b->nodes_left--;
-	n = arena_alloc(b->arena, sizeof(*n));
+	n = cut(b, sizeof(*n), alignof(struct node));
 	if (!n)
 		return ERR_NOMEM;
 	n->type = type;
@@ -68,17 +133,14 @@ static void attach(struct builder *b, struct node *n)
 	}
 	f = &b->stack[b->depth - 1];
 	if (f->node->type == NODE_MAP) {
-		struct node *k = f->pending;
-
 		if (f->skip_value) {
 			f->skip_value = false;
 			return;
 		}
-		n->key = k->text;
-		n->key_len = k->len;
-		n->key_line = k->line;
-		n->key_column = k->column;
-		f->pending = NULL;
+		n->key = f->key.text;
+		n->key_len = f->key.len;
+		n->key_line = f->key.line;
+		n->key_column = f->key.column;
 	}
 	if (f->last)
 		f->last->next = n;
@@ -88,12 +150,19 @@ static void attach(struct builder *b, struct node *n)
 	f->node->n++;
 }
 
+/* After a value that opened nothing, or after one that closed. */
+static void value_done(struct builder *b)
+{
+	if (b->depth)
+		b->stack[b->depth - 1].key.text = NULL;
+}
+
 /* The next node is a map's key. */
 static bool wants_key(const struct builder *b)
 {
 	const struct frame *f = b->depth ? &b->stack[b->depth - 1] : NULL;
 
-	return f && f->node->type == NODE_MAP && !f->pending && !f->skip_value;
+	return f && f->node->type == NODE_MAP && !f->key.text && !f->skip_value;
 }
 
 static void refuse_extras(struct builder *b, const yaml_event_t *ev, const yaml_char_t *anchor, const yaml_char_t *tag)
@@ -104,30 +173,44 @@ static void refuse_extras(struct builder *b, const yaml_event_t *ev, const yaml_
 		error_at(b, &ev->start_mark, "tags (!type) are not supported; leave the tag out");
 }
 
+static int on_key(struct builder *b, const yaml_event_t *ev)
+{
+	char *text = cut_text(b, ev);
+
+	if (!text)
+		return ERR_NOMEM;
+	refuse_extras(b, ev, ev->data.scalar.anchor, ev->data.scalar.tag);
+	if (memchr(text, '\0', ev->data.scalar.length))
+		error_at(b, &ev->start_mark, "a key holds a NUL character (\\0), which none here may");
+	b->stack[b->depth - 1].key = (struct key){.text = text,
+						  .len = strlen(text),
+						  .line = place(ev->start_mark.line),
+						  .column = place(ev->start_mark.column)};
+	return 0;
+}
+
 static int on_scalar(struct builder *b, const yaml_event_t *ev)
 {
-	bool key = wants_key(b);
 	struct node *n;
 	int rc;
 
+	if (wants_key(b))
+		return on_key(b, ev);
 	refuse_extras(b, ev, ev->data.scalar.anchor, ev->data.scalar.tag);
 	rc = node_new(b, ev, ev->data.scalar.anchor || ev->data.scalar.tag ? NODE_BAD : NODE_SCALAR, &n);
 	if (rc < 0)
 		return rc;
 	n->len = ev->data.scalar.length;
 	n->plain = ev->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
-	n->text = arena_strndup(b->arena, (const char *)ev->data.scalar.value, n->len);
+	n->text = cut_text(b, ev);
 	if (!n->text)
 		return ERR_NOMEM;
 	if (memchr(n->text, '\0', n->len)) {
 		error_at(b, &ev->start_mark, "holds a NUL character (\\0), which no value here may");
 		n->type = NODE_BAD;
-		n->len = strlen(n->text);
 	}
-	if (key)
-		b->stack[b->depth - 1].pending = n;
-	else
-		attach(b, n);
+	attach(b, n);
+	value_done(b);
 	return 0;
 }
 
@@ -145,6 +228,7 @@ static int on_alias(struct builder *b, const yaml_event_t *ev)
 	if (rc < 0)
 		return rc;
 	attach(b, n);
+	value_done(b);
 	return 0;
 }
 
@@ -198,6 +282,7 @@ static int check_distinct(struct builder *b, const struct node *map)
 {
 	_cleanup_(freep) const struct node **sorted = NULL;
 	const struct node *first = NULL;
+	char path[160];
 	size_t i = 0;
 
 	if (map->n < 2)
@@ -215,10 +300,20 @@ static int check_distinct(struct builder *b, const struct node *map)
 			first = c;
 			continue;
 		}
-		conf_errors_add(b->errs, c->key_line, c->key_column, "",
+		path_format(b, path, sizeof(path));
+		conf_errors_add(b->errs, c->key_line, c->key_column, path,
 				"\"%.60s\" is given twice, first on line %u; keep one", c->key, first->key_line);
 	}
 	return 0;
+}
+
+static int on_close(struct builder *b)
+{
+	const struct node *n = b->stack[--b->depth].node;
+	int rc = n->type == NODE_MAP ? check_distinct(b, n) : 0;
+
+	value_done(b);
+	return rc;
 }
 
 static int on_event(struct builder *b, const yaml_event_t *ev)
@@ -246,8 +341,7 @@ static int on_event(struct builder *b, const yaml_event_t *ev)
 			b->skip--;
 			return 0;
 		}
-		b->depth--;
-		return b->stack[b->depth].node->type == NODE_MAP ? check_distinct(b, b->stack[b->depth].node) : 0;
+		return on_close(b);
 	default:
 		return 0;
 	}

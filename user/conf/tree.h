@@ -26,11 +26,15 @@ struct node {
 	enum node_type type;
 	bool plain; /* scalar without quotes */
 	unsigned line, column;
-	struct node *next;  /* sibling */
-	struct node *first; /* of a map or list */
-	size_t n;           /* children */
-	const char *text;   /* scalar, NUL-terminated, without NUL inside */
-	size_t len;
+	struct node *next; /* sibling */
+	union {
+		struct node *first; /* of a map or list */
+		const char *text;   /* of a scalar: NUL-terminated, without NUL inside */
+	};
+	union {
+		size_t n;   /* children */
+		size_t len; /* of text */
+	};
 	const char *key; /* of a map's child; NULL in a list */
 	size_t key_len;
 	unsigned key_line, key_column;
