@@ -1,0 +1,297 @@
+/* Goal: what is read from request bodies, what is refused and whom it blames, and that rewriting changes only what it
+ * must. Method: table rows; rewritten bodies are compared byte for byte and read back with jansson. */
+#include "dialect/openai.h"
+
+#include <criterion/criterion.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <string.h>
+
+#define CHAT TG_ROUTE_CHAT_COMPLETIONS
+#define EMBED TG_ROUTE_EMBEDDINGS
+#define M "\"model\":\"gpt-4\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]"
+
+static int parse(enum tg_route route, const char *body, struct openai_request *q, const char **param, struct err *err)
+{
+	size_t len = strlen(body);
+	char *copy = malloc(len ? len : 1); /* exact size, for ASan */
+	int rc;
+
+	memcpy(copy, body, len);
+	rc = openai_parse_request(route, copy, len, q, param, err);
+	if (rc == 0)
+		q->model = body + (q->model - copy);
+	free(copy);
+	return rc;
+}
+
+Test(request, read)
+{
+	static const struct {
+		enum tg_route route;
+		const char *body, *model;
+		bool stream, include_usage;
+		uint64_t max_output, choices, estimate;
+	} rows[] = {
+		{CHAT, "{" M "}", "gpt-4", false, false, 0, 1, 2},
+		{CHAT, " \n{ " M " , \"stream\" : true }\t", "gpt-4", true, false, 0, 1, 2},
+		{CHAT, "{" M ",\"stream\":false,\"max_tokens\":5}", "gpt-4", false, false, 5, 1, 2},
+		{CHAT, "{" M ",\"stream\":null,\"stream_options\":null,\"max_tokens\":null,\"n\":null}", "gpt-4", false,
+		 false, 0, 1, 2},
+		{CHAT, "{" M ",\"max_completion_tokens\":7,\"n\":3}", "gpt-4", false, false, 21, 3, 2},
+		{CHAT, "{" M ",\"max_completion_tokens\":7,\"max_tokens\":9,\"n\":128}", "gpt-4", false, false, 9 * 128,
+		 128, 2},
+		{CHAT, "{" M ",\"stream\":true,\"stream_options\":{\"include_usage\":true}}", "gpt-4", true, true, 0, 1,
+		 2},
+		{CHAT, "{" M ",\"stream\":true,\"stream_options\":{\"include_usage\":false}}", "gpt-4", true, false, 0,
+		 1, 2},
+		{CHAT, "{" M ",\"stream\":true,\"stream_options\":{\"include_obfuscation\":false}}", "gpt-4", true,
+		 false, 0, 1, 2},
+		{CHAT, "{" M ",\"tools\":[{\"type\":\"function\"}],\"user\":\"me\"}", "gpt-4", false, false, 0, 1, 7},
+		{CHAT, "{\"m\\u006fdel\":\"x\",\"messages\":[0]}", "x", false, false, 0, 1, 0},
+		{CHAT, "{\"messages\":[{\"model\":\"no\"}],\"model\":\"\xe6\xa8\xa1\"}", "\xe6\xa8\xa1", false, false,
+		 0, 1, 1},
+		{CHAT, "{" M ",\"foo\":1,\"foo\":2}", "gpt-4", false, false, 0, 1, 2},
+		{CHAT, "{" M ",\"max_tokens\":1099511627776}", "gpt-4", false, false, 1ull << 40, 1, 2},
+		{EMBED, "{\"model\":\"e\",\"input\":\"four\"}", "e", false, false, 0, 1, 1},
+		{EMBED, "{\"model\":\"e\",\"input\":[\"four\",\"fives\"],\"stream\":true}", "e", false, false, 0, 1, 3},
+		{EMBED, "{\"model\":\"e\",\"input\":[1,2,3]}", "e", false, false, 0, 1, 2},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct openai_request q;
+		struct err err = {0};
+		const char *param = NULL;
+
+		cr_assert_eq(parse(rows[i].route, rows[i].body, &q, &param, &err), 0, "row %zu: %s", i, err.msg);
+		cr_expect_eq(q.model_len, strlen(rows[i].model), "row %zu", i);
+		cr_expect_arr_eq(q.model, rows[i].model, q.model_len, "row %zu", i);
+		cr_expect_eq(rows[i].body[q.model_at], '"');
+		cr_expect_eq(q.model, rows[i].body + q.model_at + 1);
+		cr_expect_eq(q.stream, rows[i].stream, "row %zu", i);
+		cr_expect_eq(q.include_usage, rows[i].include_usage, "row %zu", i);
+		cr_expect_eq(q.max_output_tokens, rows[i].max_output, "row %zu", i);
+		cr_expect_eq(q.choices, rows[i].choices, "row %zu", i);
+		cr_expect_eq(q.prompt_tokens_estimate, rows[i].estimate, "row %zu: %" PRIu64, i,
+			     q.prompt_tokens_estimate);
+	}
+}
+
+Test(request, refused)
+{
+	static const struct {
+		enum tg_route route;
+		const char *body, *param, *message; /* a part of it */
+	} rows[] = {
+		{CHAT, "", NULL, "unexpected end at byte 0"},
+		{CHAT, "[]", NULL, "expected an object"},
+		{CHAT, "{" M, NULL, "unexpected end"},
+		{CHAT, "{" M "}}", NULL, "more after the value"},
+		{CHAT, "{" M ",\"x\":\"\xff\"}", NULL, "invalid UTF-8"},
+		{CHAT, "{" M ",\"x\":01}", NULL, "bad number"},
+		{CHAT, "{\"messages\":[1]}", "model", "provide a model"},
+		{CHAT, "{\"model\":\"\",\"messages\":[1]}", "model", "non-empty string"},
+		{CHAT, "{\"model\":7,\"messages\":[1]}", "model", "non-empty string"},
+		{CHAT, "{\"model\":null,\"messages\":[1]}", "model", "non-empty string"},
+		{CHAT, "{\"model\":\"gpt\\u002d4\",\"messages\":[1]}", "model", "no escapes"},
+		{CHAT, "{\"model\":\"a\",\"model\":\"b\",\"messages\":[1]}", "model", "given twice"},
+		{CHAT, "{\"model\":\"a\",\"mode\\u006c\":\"b\",\"messages\":[1]}", "model", "given twice"},
+		{CHAT, "{\"model\":\"a\"}", "messages", "Missing"},
+		{CHAT, "{\"model\":\"a\",\"messages\":[ ]}", "messages", "non-empty array"},
+		{CHAT, "{\"model\":\"a\",\"messages\":{\"a\":1}}", "messages", "non-empty array"},
+		{CHAT, "{\"model\":\"a\",\"messages\":null}", "messages", "non-empty array"},
+		{CHAT, "{" M ",\"messages\":[1]}", "messages", "given twice"},
+		{CHAT, "{" M ",\"stream\":1}", "stream", "boolean"},
+		{CHAT, "{" M ",\"stream\":\"true\"}", "stream", "boolean"},
+		{CHAT, "{" M ",\"stream\":true,\"stream\":false}", "stream", "given twice"},
+		{CHAT, "{" M ",\"stream_options\":{}}", "stream_options", "only allowed"},
+		{CHAT, "{" M ",\"stream\":false,\"stream_options\":{}}", "stream_options", "only allowed"},
+		{CHAT, "{" M ",\"stream\":true,\"stream_options\":[]}", "stream_options", "object"},
+		{CHAT, "{" M ",\"stream\":true,\"stream_options\":true}", "stream_options", "object"},
+		{CHAT, "{" M ",\"stream\":true,\"stream_options\":{\"include_usage\":1}}",
+		 "stream_options.include_usage", "boolean"},
+		{CHAT, "{" M ",\"stream\":true,\"stream_options\":{\"include_usage\":true,\"include_usage\":false}}",
+		 "stream_options.include_usage", "given twice"},
+		{CHAT, "{" M ",\"max_tokens\":0}", "max_tokens", "positive integer"},
+		{CHAT, "{" M ",\"max_tokens\":-1}", "max_tokens", "positive integer"},
+		{CHAT, "{" M ",\"max_tokens\":1.5}", "max_tokens", "positive integer"},
+		{CHAT, "{" M ",\"max_tokens\":1e3}", "max_tokens", "positive integer"},
+		{CHAT, "{" M ",\"max_tokens\":\"5\"}", "max_tokens", "positive integer"},
+		{CHAT, "{" M ",\"max_tokens\":1099511627777}", "max_tokens", "too large"},
+		{CHAT, "{" M ",\"max_completion_tokens\":99999999999999999999}", "max_completion_tokens",
+		 "positive integer"},
+		{CHAT, "{" M ",\"n\":0}", "n", "positive integer"},
+		{CHAT, "{" M ",\"n\":129}", "n", "too large"},
+		{EMBED, "{\"model\":\"e\"}", "input", "Missing"},
+		{EMBED, "{\"model\":\"e\",\"input\":null}", "input", "Missing"},
+		{EMBED, "{\"model\":\"e\",\"input\":\"\"}", "input", "non-empty"},
+		{EMBED, "{\"model\":\"e\",\"input\":[]}", "input", "non-empty"},
+		{EMBED, "{\"model\":\"e\",\"input\":5}", "input", "non-empty"},
+		{EMBED, "{\"input\":\"x\"}", "model", "provide a model"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct openai_request q;
+		struct err err = {0};
+		const char *param = NULL;
+
+		cr_expect_eq(parse(rows[i].route, rows[i].body, &q, &param, &err), ERR_INVAL, "row %zu: %s", i,
+			     rows[i].body);
+		if (rows[i].param)
+			cr_expect_str_eq(param ? param : "(none)", rows[i].param, "row %zu: %s", i, rows[i].body);
+		else
+			cr_expect_null(param, "row %zu: %s", i, rows[i].body);
+		cr_expect_not_null(strstr(err.msg, rows[i].message), "row %zu: %s", i, err.msg);
+	}
+}
+
+/* The prompt's text is no business of logs and errors. */
+Test(request, errors_do_not_quote)
+{
+	struct openai_request q;
+	struct err err = {0};
+	const char *param = NULL;
+
+	cr_expect_eq(parse(CHAT, "{\"model\":\"m\",\"messages\":\"secret prompt\"}", &q, &param, &err), ERR_INVAL);
+	cr_expect_null(strstr(err.msg, "secret"));
+	cr_expect_eq(parse(CHAT, "{\"secret\" \"prompt\"}", &q, &param, &err), ERR_INVAL);
+	cr_expect_null(strstr(err.msg, "secret"));
+}
+
+Test(request, rewrite)
+{
+	static const struct {
+		enum tg_route route;
+		const char *body, *upstream, *want;
+	} rows[] = {
+		{CHAT, "{ " M " }", "up", "{ \"model\":\"up\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}] }"},
+		{CHAT, "{\"messages\":[1],\"model\": \"a\" ,\"x\":1.50}", "b\"\\",
+		 "{\"messages\":[1],\"model\": \"b\\\"\\\\\" ,\"x\":1.50}"},
+		{CHAT, "{\"model\":\"a\",\"messages\":[1],\"stream\":true}", "u",
+		 "{\"model\":\"u\",\"stream_options\":{\"include_usage\":true},\"messages\":[1],\"stream\":true}"},
+		{CHAT, "{\"messages\":[1],\"stream\":true,\"model\":\"a\"}", "u",
+		 "{\"messages\":[1],\"stream\":true,\"model\":\"u\",\"stream_options\":{\"include_usage\":true}}"},
+		{CHAT, "{\"stream_options\":null,\"model\":\"a\",\"messages\":[1],\"stream\":true}", "u",
+		 "{\"stream_options\":{\"include_usage\":true},\"model\":\"u\",\"messages\":[1],\"stream\":true}"},
+		{CHAT, "{\"model\":\"a\",\"messages\":[1],\"stream\":true,\"stream_options\":{ }}", "u",
+		 "{\"model\":\"u\",\"messages\":[1],\"stream\":true,\"stream_options\":{\"include_usage\":true }}"},
+		{CHAT, "{\"model\":\"a\",\"messages\":[1],\"stream\":true,\"stream_options\":{ \"y\":1}}", "u",
+		 "{\"model\":\"u\",\"messages\":[1],\"stream\":true,\"stream_options\":{\"include_usage\":true, "
+		 "\"y\":1}}"},
+		{CHAT,
+		 "{\"stream_options\":{\"include_usage\": "
+		 "false,\"y\":1},\"model\":\"a\",\"messages\":[1],\"stream\":true}",
+		 "u",
+		 "{\"stream_options\":{\"include_usage\": "
+		 "true,\"y\":1},\"model\":\"u\",\"messages\":[1],\"stream\":true}"},
+		{CHAT, "{\"model\":\"a\",\"messages\":[1],\"stream\":true,\"stream_options\":{\"include_usage\":null}}",
+		 "u", "{\"model\":\"u\",\"messages\":[1],\"stream\":true,\"stream_options\":{\"include_usage\":true}}"},
+		{CHAT, "{\"model\":\"a\",\"messages\":[1],\"stream\":true,\"stream_options\":{\"include_usage\":true}}",
+		 "u", "{\"model\":\"u\",\"messages\":[1],\"stream\":true,\"stream_options\":{\"include_usage\":true}}"},
+		{CHAT, "{\"model\":\"a\",\"messages\":[1],\"stream\":false}", "u",
+		 "{\"model\":\"u\",\"messages\":[1],\"stream\":false}"},
+		{EMBED, "{\"input\":\"x\",\"model\":\"a\",\"stream\":true}", "u",
+		 "{\"input\":\"x\",\"model\":\"u\",\"stream\":true}"},
+	};
+	struct buf out = BUF_INIT;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct openai_request q;
+		struct err err = {0};
+		const char *param;
+		json_t *root;
+
+		buf_reset(&out);
+		cr_assert_eq(parse(rows[i].route, rows[i].body, &q, &param, &err), 0, "row %zu: %s", i, err.msg);
+		cr_assert_eq(
+			openai_rewrite_request(&q, rows[i].body, strlen(rows[i].body), rows[i].upstream, &out, &err),
+			0);
+		cr_expect_str_eq(out.data, rows[i].want, "row %zu: %s", i, out.data);
+		root = json_loadb(out.data, out.len, JSON_REJECT_DUPLICATES, NULL);
+		cr_assert_not_null(root);
+		cr_expect_str_eq(json_string_value(json_object_get(root, "model")), rows[i].upstream);
+		cr_expect_eq(json_is_true(json_object_get(json_object_get(root, "stream_options"), "include_usage")),
+			     q.stream);
+		json_decref(root);
+	}
+	out.max = 10;
+	buf_reset(&out);
+	cr_expect_eq(openai_rewrite_request(&(struct openai_request){0}, "{\"model\":\"abc\"}", 15, "u", &out, NULL),
+		     ERR_FULL);
+	buf_done(&out);
+}
+
+/* Embedded files: their bytes are no text. */
+Test(request, estimate_of_files)
+{
+	static const char *const parts[] = {
+		"{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64,%s\"}}",
+		"{\"type\":\"input_audio\",\"input_audio\":{\"format\":\"wav\",\"data\":\"%s\"}}",
+		"{\"type\":\"file\",\"file\":{\"file_data\":\"%s\"}}",
+		"{\"type\":\"text\",\"text\":\"%s\"}", /* no file: counts */
+	};
+	char *file = memset(calloc(1, 400001), 'A', 400000);
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		struct buf b = BUF_INIT;
+		struct openai_request q;
+		const char *param;
+		bool text = i == 3;
+
+		buf_puts(&b, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[");
+		buf_append(&b, parts[i], (size_t)(strstr(parts[i], "%s") - parts[i]));
+		buf_puts(&b, file);
+		buf_puts(&b, strstr(parts[i], "%s") + 2);
+		buf_puts(&b, "]}]}");
+		cr_assert_eq(parse(CHAT, b.data, &q, &param, NULL), 0);
+		if (text)
+			cr_expect_geq(q.prompt_tokens_estimate, 100000);
+		else
+			cr_expect(q.prompt_tokens_estimate >= OPENAI_FILE_TOKENS &&
+					  q.prompt_tokens_estimate < OPENAI_FILE_TOKENS + 20,
+				  "row %zu: %" PRIu64, i, q.prompt_tokens_estimate);
+		buf_done(&b);
+	}
+	free(file);
+}
+
+Test(answer, usage)
+{
+	static const struct {
+		const char *body;
+		int rc;
+		struct usage usage;
+	} rows[] = {
+		{"{\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":12,\"total_tokens\":21,\"prompt_tokens_"
+		 "details\":"
+		 "{\"cached_tokens\":3,\"audio_tokens\":0},\"completion_tokens_details\":{\"reasoning_tokens\":5}}}",
+		 0,
+		 {9, 3, 12, 5}},
+		{"{\"usage\":{\"prompt_tokens\":9,\"total_tokens\":9}}", 0, {9, 0, 0, 0}},
+		{"{\"usage\":{\"prompt_tokens\":0,\"completion_tokens\":0}}", 0, {0, 0, 0, 0}},
+		{"{\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":null,\"prompt_tokens_details\":null}}",
+		 0,
+		 {9, 0, 0, 0}},
+		{"{\"usage\":{\"prompt_tokens\":1},\"choices\":[{\"usage\":{\"prompt_tokens\":77}}]}", 0, {1, 0, 0, 0}},
+		{"{\"usage\":null}", ERR_NOT_FOUND, {0}},
+		{"{\"choices\":[]}", ERR_NOT_FOUND, {0}},
+		{"{\"usage\":{}}", ERR_NOT_FOUND, {0}},
+		{"{\"usage\":[1]}", ERR_INVAL, {0}},
+		{"{\"usage\":5}", ERR_INVAL, {0}},
+		{"{\"usage\":{\"prompt_tokens\":null,\"completion_tokens\":null}}", ERR_INVAL, {0}},
+		{"{\"usage\":{\"prompt_tokens\":-1}}", ERR_INVAL, {0}},
+		{"{\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":\"2\"}}", ERR_INVAL, {0}},
+		{"{\"usage\":{\"prompt_tokens\":1,\"prompt_tokens_details\":7}}", ERR_INVAL, {0}},
+		{"{\"usage\":{\"prompt_tokens\":99999999999999999999}}", ERR_INVAL, {0}},
+		{"{\"usage\":{\"prompt_tokens\":1}", ERR_INVAL, {0}},
+		{"", ERR_INVAL, {0}},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct usage u = {7, 7, 7, 7}, untouched = u;
+		int rc = openai_answer_usage(rows[i].body, strlen(rows[i].body), &u);
+
+		cr_expect_eq(rc, rows[i].rc, "row %zu: %d", i, rc);
+		cr_expect_arr_eq(&u, rc ? &untouched : &rows[i].usage, sizeof(u), "row %zu", i);
+	}
+}
