@@ -99,7 +99,7 @@ struct upstream_request {
 	struct upstream_events ev;
 	void *arg;
 	enum request_state state;
-	bool paused, kicked, retried, sent_any, sent_broken, got_bytes, no_body;
+	bool paused, kicked, sent_any, sent_broken, got_bytes, no_body;
 	unsigned addr_first, addr_tries;
 	/* Moving a deadline back only stores it; the timer finds out when it fires. */
 	uint64_t deadline_ns, connect_deadline_ns, total_deadline_ns;

@@ -120,12 +120,12 @@ static void request_connect(struct upstream_request *r);
 void request_fail(struct upstream_request *r, int code, const char *msg)
 {
 	struct upstream_pool *p = r->pool;
-	/* U2: the peer had closed the idle connection before it saw the request, as far as anyone can know. */
-	bool again = r->conn && r->conn->reused && !r->got_bytes && !r->retried && code == ERR_CLOSED && !p->closing;
+	/* U2: the peer had closed the idle connection before it saw the request, as far as anyone can know. The second
+	 * attempt gets a new connection, so there is no third. */
+	bool again = r->conn && r->conn->reused && !r->got_bytes && code == ERR_CLOSED && !p->closing;
 
 	conn_drop(r);
 	if (again) {
-		r->retried = true;
 		r->sent = 0;
 		r->sent_broken = false;
 		p->stats.retries++;
