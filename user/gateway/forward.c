@@ -145,9 +145,12 @@ enum call_step call_forward(struct call *c)
 {
 	const struct worker_pool *pool = c->wc->pools[c->deployment->provider->index];
 	struct upstream_send send = { .method = "POST", .path = upstream_path(c) };
+	struct upstream_request *request = NULL;
 	const char *body;
+	unsigned attempt;
 	struct err err;
 	size_t len;
+	int rc;
 
 	if (!pool || !pool->pool) {
 		call_log(c, LOG_ERROR, "provider %s: %s", c->deployment->provider->conf->name,
@@ -170,7 +173,13 @@ enum call_step call_forward(struct call *c)
 	send.body_len = c->sent_body.len;
 	if (!c->forwarded_ns)
 		c->forwarded_ns = clock_mono_ns();
-	if (upstream_start(pool->pool, &send, &events, c, &c->upstream, &err) < 0) {
+	attempt = c->attempts;
+	rc = upstream_start(pool->pool, &send, &events, c, &request, &err);
+	/* `failed` may have come from inside: the call is then answered, or already on its way elsewhere. */
+	if (c->attempts != attempt || c->status)
+		return CALL_DONE;
+	c->upstream = request;
+	if (rc < 0) {
 		c->upstream = NULL;
 		call_log(c, LOG_ERROR, "provider %s: %s", c->deployment->provider->conf->name, err.msg);
 		meters_upstream_error(c, "connect");

@@ -1,0 +1,78 @@
+/* What the control API's files share. */
+#ifndef ADMIN_INTERNAL_H
+#define ADMIN_INTERNAL_H
+
+#include "admin/admin.h"
+#include "base/buf.h"
+
+#include <jansson.h>
+
+struct admin {
+	struct admin_opts o;
+	char token[65];
+	int64_t confirm_by_ms, confirm_id; /* of the active policy; 0 = nothing to confirm */
+};
+
+/* One request. */
+struct admin_call {
+	struct admin *a;
+	struct http_exchange *x;
+	const char *actor;
+	const char *body;
+	size_t body_len;
+	char part[128]; /* what stands for {id} or {list} in the path, decoded */
+};
+
+/* ---- reply.c */
+void reply_json(struct admin_call *c, int status, json_t *body); /* takes the reference; NULL = out of memory */
+void reply_text(struct admin_call *c, int status, const char *type, struct buf *text);
+void reply_error(struct admin_call *c, int status, const char *code, const char *fmt, ...) PRINTF_LIKE(4, 5);
+/* With the status that fits the code. */
+void reply_err(struct admin_call *c, const struct err *err);
+/* 400 with all errors of a policy. */
+void reply_conf_errors(struct admin_call *c, const struct conf_errors *errs, int status);
+json_t *conf_errors_json(const struct conf_errors *errs);
+
+/* ---- query.c */
+/* A query parameter, decoded; false = absent (or longer than the room: then it is as if absent, callers check forms). */
+bool query_get(const struct admin_call *c, const char *name, char *ret, size_t size);
+/* 0 when absent; ERR_INVAL. */
+int query_number(const struct admin_call *c, const char *name, uint64_t *ret, struct err *err) MUST_CHECK;
+bool percent_decode(const char *s, size_t len, char *ret, size_t size);
+/* The body as a JSON object; NULL: answered. */
+json_t *body_object(struct admin_call *c);
+/* A string member of 1 to max bytes; NULL: answered. */
+const char *body_string(struct admin_call *c, const json_t *o, const char *name, size_t max, bool required);
+
+/* ---- handlers */
+void handle_status(struct admin_call *c);
+void handle_stats(struct admin_call *c);
+void handle_metrics(struct admin_call *c);
+void handle_health(struct admin_call *c);
+void handle_ready(struct admin_call *c);
+void handle_tenants_list(struct admin_call *c);
+void handle_tenant_create(struct admin_call *c);
+void handle_tenant_disable(struct admin_call *c);
+void handle_tenant_enable(struct admin_call *c);
+void handle_keys_list(struct admin_call *c);
+void handle_key_create(struct admin_call *c);
+void handle_key_disable(struct admin_call *c);
+void handle_key_enable(struct admin_call *c);
+void handle_key_delete(struct admin_call *c);
+void handle_list_show(struct admin_call *c);
+void handle_list_add(struct admin_call *c);
+void handle_list_del(struct admin_call *c);
+void handle_policy_check(struct admin_call *c);
+void handle_policy_diff(struct admin_call *c);
+void handle_policy_apply(struct admin_call *c);
+void handle_policy_confirm(struct admin_call *c);
+void handle_policy_rollback(struct admin_call *c);
+void handle_policy_show(struct admin_call *c);
+void handle_policy_versions(struct admin_call *c);
+void handle_limits(struct admin_call *c);
+void handle_explain(struct admin_call *c);
+
+/* ---- limits.c */
+json_t *dimensions_json(struct admin *a, uint32_t subject);
+
+#endif
