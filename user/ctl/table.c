@@ -1,0 +1,223 @@
+/* The commands. Order is the order of the help and the man page. */
+#include "ctl/command.h"
+
+/* name, value, help */
+#define OPT(n, v, h)                                                                                                   \
+	{                                                                                                              \
+		.name = n, .value = v, .help = h                                                                       \
+	}
+#define OPT_OF(n, v, h, c)                                                                                             \
+	{                                                                                                              \
+		.name = n, .value = v, .help = h, .complete = c                                                        \
+	}
+#define OPT_TTL OPT("ttl", "DURATION", "how long the entries hold, such as 1h; without it until removed")
+#define OPT_REASON OPT("reason", "TEXT", "why, for people; shown in lists")
+#define OPT_LIMIT OPT("limit", "N", "show at most N entries (default 1000, 0 = all)")
+#define OPT_AFTER OPT("after", "CIDR", "start after this entry, as the hint below a cut list says")
+#define ARG_CIDRS                                                                                                      \
+	{                                                                                                              \
+		.name = "CIDR", .help = "address or prefix, such as 192.0.2.7 or 2001:db8::/32", .repeated = true      \
+	}
+#define ARG_LIST_FILE                                                                                                  \
+	{                                                                                                              \
+		.name = "FILE",                                                                                        \
+		.help = "one 'CIDR [TTL [REASON]]' a line, # starts a comment; - reads standard input",                \
+		.complete = CTL_COMPLETE_FILE                                                                          \
+	}
+#define ARG_POLICY_FILE                                                                                                \
+	{                                                                                                              \
+		.name = "FILE", .help = "policy in YAML; - reads standard input", .complete = CTL_COMPLETE_FILE        \
+	}
+#define ARG_TENANT                                                                                                     \
+	{                                                                                                              \
+		.name = "TENANT", .help = "tenant's id", .complete = CTL_COMPLETE_TENANT                               \
+	}
+#define ARG_KEY                                                                                                        \
+	{                                                                                                              \
+		.name = "KEY-ID", .help = "key's id (key_...), not its text", .complete = CTL_COMPLETE_KEY             \
+	}
+
+const struct ctl_option ctl_globals[] = {
+	OPT_OF("socket", "PATH", "control socket (default /run/tollgate/control.sock, or $TOLLGATE_SOCKET)",
+	       CTL_COMPLETE_FILE),
+	OPT_OF("pin-dir", "PATH", "where the kernel program's maps are pinned (default /sys/fs/bpf/tollgate)",
+	       CTL_COMPLETE_FILE),
+	OPT("timeout", "DURATION", "give up on the daemon's answer after this (default 60s)"),
+	OPT("json", NULL, "print JSON instead of tables"),
+	OPT("help", NULL, "explain the command (also -h)"),
+	OPT("version", NULL, "print the version"),
+	{.name = NULL},
+};
+
+const struct ctl_command ctl_commands[] = {
+	{.words = "status",
+	 .summary = "what runs, where, and under which policy",
+	 .details = "Without the daemon it shows what is pinned in the kernel, and exits 1.",
+	 .run = ctl_run_status},
+	{.words = "health", .summary = "exit 0 when the daemon is alive and ready to serve", .run = ctl_run_health},
+	{.words = "stats",
+	 .options = {OPT("watch", NULL, "repeat, with rates since the sample before"),
+		     OPT("interval", "DURATION", "time between samples (default 1s)"),
+		     OPT("count", "N", "end after N samples (default: until interrupted)")},
+	 .summary = "verdicts by layer and reason, fill of the kernel's maps",
+	 .details = "Without the daemon it shows the kernel's side from the pinned maps.",
+	 .example = "stats --watch --interval 2s",
+	 .run = ctl_run_stats},
+	{.words = "explain",
+	 .arguments = {{.name = "KEY|ADDRESS",
+			.help = "API key (its id, or its text; - reads it from standard input), or a source address"}},
+	 .summary = "what would happen to a request now, dimension by dimension",
+	 .details = "A key's text on the command line is visible to other users of this machine while the command "
+		    "runs; the id, or - and standard input, is not.",
+	 .example = "explain key_7mzcz4bdbsnr4jmf",
+	 .run = ctl_run_explain},
+	{.words = "limits show",
+	 .options = {OPT_OF("tenant", "TENANT", "of this tenant", CTL_COMPLETE_TENANT),
+		     OPT_OF("key", "KEY-ID", "of this key", CTL_COMPLETE_KEY)},
+	 .summary = "limits and what is left of them (default: the gateway's)",
+	 .example = "limits show --tenant acme",
+	 .run = ctl_run_limits_show},
+
+	{.words = "tenant create",
+	 .arguments = {{.name = "ID", .help = "1 to 63 of a-z, 0-9, _ and -, first a letter or digit"}},
+	 .options = {OPT("name", "TEXT", "name for people (default: the id)")},
+	 .summary = "make a tenant",
+	 .example = "tenant create acme --name 'Acme Ltd'",
+	 .run = ctl_run_tenant_create},
+	{.words = "tenant list", .summary = "list the tenants", .run = ctl_run_tenant_list},
+	{.words = "tenant enable",
+	 .arguments = {ARG_TENANT},
+	 .summary = "let a disabled tenant's requests in again",
+	 .run = ctl_run_tenant_enable},
+	{.words = "tenant disable",
+	 .arguments = {ARG_TENANT},
+	 .summary = "refuse all requests of a tenant, at once",
+	 .run = ctl_run_tenant_disable},
+
+	{.words = "key create",
+	 .arguments = {ARG_TENANT},
+	 .options = {OPT("name", "TEXT", "name for people (default: default)"),
+		     OPT("expires", "DURATION", "the key stops working after this; without it never")},
+	 .summary = "make an API key; its text is shown this once",
+	 .example = "key create acme --name production --expires 90d",
+	 .run = ctl_run_key_create},
+	{.words = "key list",
+	 .options = {OPT_OF("tenant", "TENANT", "only this tenant's", CTL_COMPLETE_TENANT)},
+	 .summary = "list API keys",
+	 .run = ctl_run_key_list},
+	{.words = "key enable",
+	 .arguments = {ARG_KEY},
+	 .summary = "let a disabled key's requests in again",
+	 .run = ctl_run_key_enable},
+	{.words = "key disable",
+	 .arguments = {ARG_KEY},
+	 .summary = "refuse all requests of a key, at once",
+	 .run = ctl_run_key_disable},
+	{.words = "key delete", .arguments = {ARG_KEY}, .summary = "delete a key for good", .run = ctl_run_key_delete},
+
+	{.words = "block add",
+	 .arguments = {ARG_CIDRS},
+	 .options = {OPT_TTL, OPT_REASON},
+	 .summary = "drop packets of these sources at the NIC, at once",
+	 .details = "All entries are added, or none. Without the daemon they go straight to the kernel, without their "
+		    "reason.",
+	 .example = "block add 198.51.100.0/24 --ttl 1h --reason scraping",
+	 .run = ctl_run_block_add},
+	{.words = "block del",
+	 .arguments = {ARG_CIDRS},
+	 .summary = "take entries off the block list",
+	 .run = ctl_run_block_del},
+	{.words = "block list",
+	 .options = {OPT_LIMIT, OPT_AFTER},
+	 .summary = "show the block list",
+	 .run = ctl_run_block_list},
+	{.words = "block import",
+	 .arguments = {ARG_LIST_FILE},
+	 .options = {OPT_TTL, OPT_REASON},
+	 .summary = "add a file of entries to the block list",
+	 .details = "Every line is checked first; with one bad line nothing is added, and all bad lines are named.",
+	 .example = "block import drop.txt --ttl 24h --reason spamhaus",
+	 .run = ctl_run_block_import},
+	{.words = "allow add",
+	 .arguments = {ARG_CIDRS},
+	 .options = {OPT_TTL, OPT_REASON},
+	 .summary = "always let packets of these sources pass",
+	 .run = ctl_run_allow_add},
+	{.words = "allow del",
+	 .arguments = {ARG_CIDRS},
+	 .summary = "take entries off the allow list",
+	 .run = ctl_run_allow_del},
+	{.words = "allow list",
+	 .options = {OPT_LIMIT, OPT_AFTER},
+	 .summary = "show the allow list",
+	 .run = ctl_run_allow_list},
+	{.words = "allow import",
+	 .arguments = {ARG_LIST_FILE},
+	 .options = {OPT_TTL, OPT_REASON},
+	 .summary = "add a file of entries to the allow list",
+	 .run = ctl_run_allow_import},
+
+	{.words = "policy check",
+	 .arguments = {ARG_POLICY_FILE},
+	 .summary = "find every error in a policy file; needs no daemon",
+	 .run = ctl_run_policy_check},
+	{.words = "policy diff",
+	 .arguments = {ARG_POLICY_FILE},
+	 .summary = "what would change against the policy in force",
+	 .run = ctl_run_policy_diff},
+	{.words = "policy apply",
+	 .arguments = {ARG_POLICY_FILE},
+	 .options = {OPT("confirm", "DURATION", "roll back by itself unless confirmed within this"),
+		     OPT("comment", "TEXT", "kept with the version")},
+	 .summary = "put a policy in force: at once, as a whole, or not at all",
+	 .details = "With --confirm, `tollctl policy confirm` has to follow in time: who has locked himself out gets "
+		    "back in by waiting.",
+	 .example = "policy apply new.yaml --confirm 60s",
+	 .run = ctl_run_policy_apply},
+	{.words = "policy show",
+	 .arguments = {{.name = "ID", .help = "version (default: the one in force)", .optional = true}},
+	 .summary = "print a policy's text",
+	 .run = ctl_run_policy_show},
+	{.words = "policy versions", .summary = "list the applied versions", .run = ctl_run_policy_versions},
+	{.words = "policy confirm",
+	 .arguments = {{.name = "ID", .help = "version (default: the one in force)", .optional = true}},
+	 .summary = "keep a policy that was applied with --confirm",
+	 .run = ctl_run_policy_confirm},
+	{.words = "policy rollback",
+	 .arguments = {{.name = "ID", .help = "version to go back to (default: the one before)", .optional = true}},
+	 .summary = "put an earlier policy in force again",
+	 .run = ctl_run_policy_rollback},
+
+	{.words = "attach",
+	 .arguments = {{.name = "INTERFACE", .help = "network interface", .complete = CTL_COMPLETE_INTERFACE}},
+	 .options = {{.name = "mode",
+		      .value = "MODE",
+		      .help = "auto (native, else generic), native, generic (XDP) or tc",
+		      .choices = "auto|native|generic|tc"}},
+	 .summary = "attach the kernel program to an interface (root)",
+	 .details = "Works on the kernel itself, with or without the daemon. A program that is there already is "
+		    "replaced without a gap.",
+	 .example = "attach eth0 --mode native",
+	 .run = ctl_run_attach},
+	{.words = "detach",
+	 .arguments = {{.name = "INTERFACE",
+			.help = "only from this interface",
+			.complete = CTL_COMPLETE_INTERFACE,
+			.optional = true}},
+	 .options = {OPT("all", NULL, "from all interfaces, and remove everything pinned (the default)")},
+	 .summary = "take the kernel program off (root)",
+	 .details = "Works on the kernel itself, with or without the daemon, and on maps of another version.",
+	 .run = ctl_run_detach},
+
+	{.words = "completion",
+	 .arguments = {{.name = "SHELL", .help = "bash", .choices = "bash"}},
+	 .summary = "print the shell's completion script",
+	 .example = "completion bash >/usr/share/bash-completion/completions/tollctl",
+	 .run = ctl_run_completion},
+	{.words = "man", .summary = "print the man page (troff)", .example = "man | man -l -", .run = ctl_run_man},
+	{.words = "help",
+	 .arguments = {{.name = "COMMAND", .help = "its words", .optional = true, .repeated = true}},
+	 .summary = "explain a command, or list them all",
+	 .run = ctl_run_help},
+	{.words = NULL},
+};

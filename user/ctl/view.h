@@ -1,0 +1,39 @@
+/* From JSON to what people read. Pure: no I/O, the clock is an argument. */
+#ifndef CTL_VIEW_H
+#define CTL_VIEW_H
+
+#include "base/buf.h"
+
+#include <jansson.h>
+#include <stdint.h>
+
+enum view_format {
+	VIEW_TEXT,
+	VIEW_NUMBER,  /* 1,234,567; right-aligned */
+	VIEW_BYTES,   /* 1.5 MiB */
+	VIEW_WHEN,    /* Unix time in ms -> 2026-11-24 10:54:03 (UTC) */
+	VIEW_EXPIRES, /* Unix time in ms -> "in 59m", "never" */
+	VIEW_PERIOD_NS,
+	VIEW_WAIT_MS, /* duration in ms */
+	VIEW_MARK,    /* true -> "yes", false -> "" */
+	VIEW_RATE,    /* per second, one decimal */
+};
+
+struct view_column {
+	const char *field; /* of each row's object; NULL ends */
+	const char *title;
+	enum view_format format;
+};
+
+/* An array of objects as an aligned table. */
+void view_table(struct buf *out, json_t *rows, const struct view_column *columns, int64_t now_ms);
+/* "name  value" lines of an object's scalars, in the given order; fields that aren't there are left out. */
+void view_fields(struct buf *out, json_t *object, const struct view_column *fields, int64_t now_ms);
+/* Anything: scalars as lines, arrays of objects as tables with the fields' names as titles, objects indented. Names
+ * that end in a unit (_ms, _ns, _bytes, ...) choose the format. */
+void view_any(struct buf *out, json_t *value, unsigned indent, int64_t now_ms);
+
+/* One value as text. */
+void view_value(struct buf *out, json_t *value, enum view_format format, int64_t now_ms);
+
+#endif
