@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 
-#include <errno.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 static void list_remove(struct http_conn_list *l, struct http_conn *c)
@@ -85,13 +85,21 @@ void conn_shut(struct http_conn *conn)
 	(void)shutdown(conn->io.fd, SHUT_RDWR);
 }
 
+/* A FIN makes a socket readable too. */
+static bool has_bytes(const struct http_conn *conn, uint32_t events)
+{
+	int unread = 0;
+
+	return !(events & EPOLLRDHUP) || (ioctl(conn->io.fd, FIONREAD, &unread) == 0 && unread > 0);
+}
+
 static void conn_event(struct loop *l, struct loop_io *io, uint32_t events)
 {
 	struct http_conn *conn = CONTAINER_OF(io, struct http_conn, io);
 	struct http_exchange *x = conn->x;
 
 	(void)l;
-	if (events & EPOLLIN) {
+	if ((events & EPOLLIN) && has_bytes(conn, events)) {
 		/* Unread bytes now, before libmicrohttpd runs: between exchanges they are the next request's. */
 		if (conn->phase == HTTP_PHASE_IDLE)
 			conn_enter(conn, HTTP_PHASE_HEAD);
@@ -99,9 +107,12 @@ static void conn_event(struct loop *l, struct loop_io *io, uint32_t events)
 	}
 	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		conn->peer_closed = true;
-	if (x && conn->peer_closed && x->suspended)
+	if (!x || (conn->phase != HTTP_PHASE_WORK && conn->phase != HTTP_PHASE_STREAM))
+		return; /* libmicrohttpd notices by itself */
+	/* To a client that only said it sends no more, an answer under way to its end is still worth sending. */
+	if (conn->peer_closed && (!x->ended || (events & (EPOLLHUP | EPOLLERR))))
 		exchange_gone(x);
-	else if (x && (events & EPOLLOUT) && x->direct)
+	else if ((events & EPOLLOUT) && x->direct)
 		stream_flush(x);
 }
 

@@ -91,16 +91,20 @@ static bool made_progress(struct http_conn *conn)
 	return true;
 }
 
+/* A connection that has never sent a whole request line gets a 408, one that is idle between requests a FIN. */
+static bool wants_408(const struct http_conn *conn)
+{
+	return conn->phase == HTTP_PHASE_HEAD || conn->phase == HTTP_PHASE_BODY ||
+	       (conn->phase == HTTP_PHASE_IDLE && !conn->served);
+}
+
 static void expire(struct http_conn *conn)
 {
-	struct http_exchange *x = conn->x;
-
-	if ((conn->phase == HTTP_PHASE_HEAD || conn->phase == HTTP_PHASE_BODY) && !conn->server->tls && !conn->refused)
+	if (wants_408(conn))
 		request_refuse_straight(conn, HTTP_REFUSE_TIMEOUT);
-	if (x && x->suspended)
-		exchange_gone(x);
+	if (conn->x && conn->phase == HTTP_PHASE_STREAM)
+		exchange_gone(conn->x);
 	conn_shut(conn);
-	conn->peer_closed = true;
 }
 
 static uint64_t sweep_phase(struct http_server *s, enum http_phase phase, uint64_t now_ns)

@@ -71,7 +71,7 @@ static void start_stream(struct fx *f, struct http_exchange *x, bool abort)
 static void answer_who(struct http_exchange *x)
 {
 	struct sockaddr_storage a;
-	char text[256];
+	char text[10000];
 	int n;
 
 	http_peer(x, &a);
@@ -367,8 +367,13 @@ static bool read_head(int fd, struct answer *a)
 
 static bool read_body(int fd, struct answer *a, size_t more)
 {
-	a->body = realloc(a->body, a->len + more + 1);
-	assert(a->body);
+	size_t need = a->len + more + 1;
+
+	if (need > a->cap) {
+		a->cap = need > 2 * a->cap ? need : 2 * a->cap;
+		a->body = realloc(a->body, a->cap);
+		assert(a->body);
+	}
 	while (more) {
 		ssize_t n = recv(fd, a->body + a->len, more, 0);
 

@@ -57,7 +57,7 @@ struct answer {
 	bool complete;
 	char head[4096];
 	char *body;
-	size_t len;
+	size_t len, cap;
 };
 /* Reads one answer, chunked or with a length. */
 struct answer cl_answer(int fd);
