@@ -19,7 +19,8 @@ TICK = os.sysconf("SC_CLK_TCK")
 POLICY = """
 version: 1
 limits:
-  key: {{requests: 1, period: 24h}}
+  key: {{requests: 1, period: 24h, tokens: {{tokens: unlimited}}}}
+  routes: {{}}
 nic: {{answer: {answer}}}
 """
 
