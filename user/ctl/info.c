@@ -1,11 +1,7 @@
-/* status, health, limits show, explain. */
+/* status, health, limits show. */
 #include "ctl/api.h"
-#include "ctl/input.h"
 #include "ctl/output.h"
 #include "ctl/pinned.h"
-
-#include <arpa/inet.h>
-#include <string.h>
 
 static const struct view_column attachment_columns[] = {
 	{"interface", "INTERFACE", VIEW_TEXT},
@@ -50,15 +46,11 @@ static void put_kernel(struct buf *out, json_t *kernel, int64_t now_ms)
 static void view_status(struct buf *out, json_t *json, int64_t now_ms)
 {
 	static const struct view_column fields[] = {
-		{"state", "state", VIEW_TEXT},
-		{"version", "version", VIEW_TEXT},
-		{"pid", "pid", VIEW_TEXT},
-		{"uptime", "uptime", VIEW_WAIT_MS},
-		{"policy_id", "policy", VIEW_TEXT},
-		{"generation", "generation", VIEW_TEXT},
-		{"workers", "workers", VIEW_TEXT},
-		{"connections", "connections", VIEW_NUMBER},
-		{NULL, NULL, VIEW_TEXT},
+		{"state", "state", VIEW_TEXT},      {"version", "version", VIEW_TEXT},
+		{"pid", "pid", VIEW_TEXT},          {"uptime", "uptime", VIEW_WAIT_MS},
+		{"policy_id", "policy", VIEW_TEXT}, {"generation", "generation", VIEW_TEXT},
+		{"workers", "workers", VIEW_TEXT},  {"connections", "connections", VIEW_NUMBER},
+		{"calls", "calls", VIEW_NUMBER},    {NULL, NULL, VIEW_TEXT},
 	};
 	json_t *uptime = json_object_get(json, "uptime_s");
 
@@ -156,18 +148,12 @@ int ctl_run_health(struct ctl *ctl, const struct ctl_args *args, struct err *err
 
 static void view_limits(struct buf *out, json_t *json, int64_t now_ms)
 {
-	static const struct view_column columns[] = {
-		{"name", "DIMENSION", VIEW_TEXT},     {"limit", "LIMIT", VIEW_NUMBER},
-		{"period_ns", "PER", VIEW_PERIOD_NS}, {"burst", "BURST", VIEW_NUMBER},
-		{"remaining", "LEFT", VIEW_NUMBER},   {"reset_ms", "FULL AGAIN IN", VIEW_WAIT_MS},
-		{"shadow", "SHADOW", VIEW_MARK},      {NULL, NULL, VIEW_TEXT},
-	};
 	json_t *rows = json_object_get(json, "dimensions");
 
 	if (!json_array_size(rows))
 		buf_puts(out, "no limits\n");
 	else
-		view_table(out, rows, columns, now_ms);
+		view_limits_table(out, rows, false, now_ms);
 }
 
 int ctl_run_limits_show(struct ctl *ctl, const struct ctl_args *args, struct err *err)
@@ -186,43 +172,4 @@ int ctl_run_limits_show(struct ctl *ctl, const struct ctl_args *args, struct err
 	api_query(&request, "key", key);
 	rc = api_call(ctl, &request, &reply, err);
 	return rc < 0 ? rc : output(ctl, reply.json, view_limits, err);
-}
-
-/* ---- explain */
-
-static void view_explain(struct buf *out, json_t *json, int64_t now_ms)
-{
-	view_any(out, json, 0, now_ms);
-}
-
-static bool is_address(const char *text)
-{
-	unsigned char binary[16];
-
-	return inet_pton(AF_INET, text, binary) == 1 || inet_pton(AF_INET6, text, binary) == 1;
-}
-
-int ctl_run_explain(struct ctl *ctl, const struct ctl_args *args, struct err *err)
-{
-	_cleanup_(api_reply_done) struct api_reply reply = {0};
-	_cleanup_(buf_done) struct buf typed = BUF_INIT;
-	const char *what = args->positional[0];
-	struct api_request request;
-	int rc;
-
-	if (strcmp(what, "-") == 0) {
-		rc = input_read("-", 4096, &typed, err);
-		if (rc < 0)
-			return rc;
-		typed.data[strcspn(typed.data, " \t\r\n")] = '\0';
-		what = typed.data;
-	}
-	if (!*what) {
-		err_set(err, ERR_INVAL, "explain needs a key or an address");
-		return CTL_USAGE;
-	}
-	api_path(&request, "GET", "/admin/v1/explain", NULL);
-	api_query(&request, is_address(what) ? "address" : "key", what);
-	rc = api_call(ctl, &request, &reply, err);
-	return rc < 0 ? rc : output(ctl, reply.json, view_explain, err);
 }

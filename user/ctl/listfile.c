@@ -91,8 +91,11 @@ static bool parse_line(char *line, char *end, unsigned number, struct list_item 
 		return false;
 	}
 	word = next_word(&line, end);
-	if (word && num_parse_duration_ns(word, strlen(word), &item->ttl_ns) < 0) {
-		add_error(errors, number, "'%.40s' is not a TTL; a number with one unit is right, such as 1h", word);
+	if (word && strcmp(word, "-") == 0) {
+		item->ttl_ns = 0;
+	} else if (word && (num_parse_duration_ns(word, strlen(word), &item->ttl_ns) < 0 || !item->ttl_ns)) {
+		add_error(errors, number,
+			  "'%.40s' is not a TTL; a number with one unit is right, such as 1h, or - for none", word);
 		return false;
 	}
 	if (word) {
@@ -137,11 +140,11 @@ static uint64_t ttl_seconds(uint64_t ttl_ns)
 	return (ttl_ns + SECOND_NS - 1) / SECOND_NS;
 }
 
-/* The text form has no word for "a reason, but no TTL", and ends a line at #. */
+/* A reason with # in it would end the line. */
 static bool text_can_say(const struct list_item *items, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (*items[i].reason && (!items[i].ttl_ns || strpbrk(items[i].reason, "#\r\n")))
+		if (strpbrk(items[i].reason, "#\r\n"))
 			return false;
 	return true;
 }
@@ -155,6 +158,8 @@ static void encode_text(const struct list_item *items, size_t n, struct buf *out
 		buf_puts(out, cidr);
 		if (items[i].ttl_ns)
 			buf_printf(out, " %" PRIu64 "s", ttl_seconds(items[i].ttl_ns));
+		else if (*items[i].reason)
+			buf_puts(out, " -");
 		if (*items[i].reason)
 			buf_printf(out, " %s", items[i].reason);
 		buf_putc(out, '\n');

@@ -29,8 +29,8 @@ struct list_errors {
 	size_t n;
 };
 
-/* "CIDR [TTL [REASON...]]" a line, # starts a comment. Lines without TTL or reason get `ttl_ns` and `reason`. The text
- * is cut up in place and has to outlive the items. Wrong lines go to *errors; the result is 0 or ERR_NOMEM. */
+/* "CIDR [TTL|- [REASON...]]" a line, # starts a comment. Lines without TTL or reason get `ttl_ns` and `reason`. The
+ * text is cut up in place and has to outlive the items. Wrong lines go to *errors; the result is 0 or ERR_NOMEM. */
 int listfile_parse(char *text, size_t len, uint64_t ttl_ns, const char *reason, struct list_items *ret,
 		   struct list_errors *errors) MUST_CHECK;
 

@@ -125,6 +125,10 @@ static int read_defaults(const struct ctl_args *args, uint64_t *ret_ttl_ns, cons
 
 	if (rc)
 		return rc;
+	if (ctl_option(args, "ttl") && !*ret_ttl_ns) {
+		err_set(err, ERR_INVAL, "--ttl 0s holds for no time; leave it out for entries that hold until removed");
+		return CTL_USAGE;
+	}
 	if (reason && (strlen(reason) > 95 || strpbrk(reason, "\r\n"))) {
 		err_set(err, ERR_INVAL, "--reason: one line of at most 95 bytes is right");
 		return CTL_USAGE;
@@ -211,7 +215,6 @@ static int del_one(struct ctl *ctl, enum kernel_list list, const struct policy_l
 		rc = pinned_instead(ctl, rc, k, err);
 		if (rc < 0)
 			return rc;
-		output_note("an entry that tollgated has stored comes back when it starts");
 	}
 	rc = kernel_list_del(*k, list, &cidr, err);
 	if (rc == ERR_NOT_FOUND)

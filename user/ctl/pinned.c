@@ -17,6 +17,8 @@ int pinned_instead(struct ctl *ctl, int rc, struct kernel **ret, struct err *err
 	if (rc != ERR_CLOSED)
 		return rc;
 	pinned_rc = kernel_open_pinned(ctl->pin_dir, ret, &why);
+	if (pinned_rc == ERR_NOT_FOUND)
+		return rc; /* nothing is pinned either: that no daemon runs is the whole story */
 	if (pinned_rc < 0)
 		return err_set(err, pinned_rc, "tollgated doesn't answer at %s, and the maps in %s can't be used: %s",
 			       ctl->socket, ctl->pin_dir, why.msg);
@@ -30,9 +32,9 @@ const char *pinned_mode_name(enum kernel_mode mode)
 	case KERNEL_MODE_NONE:
 		return "none";
 	case KERNEL_MODE_XDP_NATIVE:
-		return "native";
+		return "xdp_native";
 	case KERNEL_MODE_XDP_GENERIC:
-		return "generic";
+		return "xdp_generic";
 	case KERNEL_MODE_TC:
 		return "tc";
 	}

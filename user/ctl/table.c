@@ -21,7 +21,7 @@
 #define ARG_LIST_FILE                                                                                                  \
 	{                                                                                                              \
 		.name = "FILE",                                                                                        \
-		.help = "one 'CIDR [TTL [REASON]]' a line, # starts a comment; - reads standard input",                \
+		.help = "one 'CIDR [TTL|- [REASON]]' a line, # starts a comment; - reads standard input",              \
 		.complete = CTL_COMPLETE_FILE                                                                          \
 	}
 #define ARG_POLICY_FILE                                                                                                \

@@ -268,6 +268,23 @@ void view_fields(struct buf *out, json_t *object, const struct view_column *fiel
 	}
 }
 
+void view_limits_table(struct buf *out, json_t *rows, bool owner, int64_t now_ms)
+{
+	static const struct view_column columns[] = {
+		{"owner", "OF", VIEW_TEXT},
+		{"name", "DIMENSION", VIEW_TEXT},
+		{"limit", "LIMIT", VIEW_NUMBER},
+		{"period_ns", "PER", VIEW_PERIOD_NS},
+		{"burst", "BURST", VIEW_NUMBER},
+		{"remaining", "LEFT", VIEW_NUMBER},
+		{"reset_ms", "FULL AGAIN IN", VIEW_WAIT_MS},
+		{"shadow", "SHADOW", VIEW_MARK},
+		{NULL, NULL, VIEW_TEXT},
+	};
+
+	view_table(out, rows, owner ? columns : columns + 1, now_ms);
+}
+
 /* ---- anything */
 
 static bool ends_in(const char *name, const char *end)

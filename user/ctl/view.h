@@ -5,6 +5,7 @@
 #include "base/buf.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 enum view_format {
@@ -29,6 +30,8 @@ struct view_column {
 void view_table(struct buf *out, json_t *rows, const struct view_column *columns, int64_t now_ms);
 /* "name  value" lines of an object's scalars, in the given order; fields that aren't there are left out. */
 void view_fields(struct buf *out, json_t *object, const struct view_column *fields, int64_t now_ms);
+/* Columns of limits: an array of what GET /admin/v1/limits calls dimensions; `owner` adds one from that field. */
+void view_limits_table(struct buf *out, json_t *rows, bool owner, int64_t now_ms);
 /* Anything: scalars as lines, arrays of objects as tables with the fields' names as titles, objects indented. Names
  * that end in a unit (_ms, _ns, _bytes, ...) choose the format. */
 void view_any(struct buf *out, json_t *value, unsigned indent, int64_t now_ms);
