@@ -191,24 +191,24 @@ static const char *skip_scalar(struct scan *s, const char *p, struct json_span *
 	ret->escaped = false;
 	switch (*p) {
 	case '"':
-		ret->type = JSON_STRING;
+		ret->type = JSON_SPAN_STRING;
 		p = skip_string(s, p + 1, &ret->escaped);
 		break;
 	case 't':
-		ret->type = JSON_TRUE;
+		ret->type = JSON_SPAN_TRUE;
 		p = skip_word(s, p, "true");
 		break;
 	case 'f':
-		ret->type = JSON_FALSE;
+		ret->type = JSON_SPAN_FALSE;
 		p = skip_word(s, p, "false");
 		break;
 	case 'n':
-		ret->type = JSON_NULL;
+		ret->type = JSON_SPAN_NULL;
 		p = skip_word(s, p, "null");
 		break;
 	case '-':
 	case '0' ... '9':
-		ret->type = JSON_NUMBER;
+		ret->type = JSON_SPAN_NUMBER;
 		p = skip_number(s, p);
 		break;
 	default:
@@ -336,12 +336,12 @@ static void member_begin(struct json_member *m, const char *at, char c)
 {
 	m->count++;
 	m->string_bytes = 0;
-	m->value = (struct json_span){.at = at, .type = c == '{' ? JSON_OBJECT : JSON_ARRAY};
+	m->value = (struct json_span){.at = at, .type = c == '{' ? JSON_SPAN_OBJECT : JSON_SPAN_ARRAY};
 }
 
 static void member_scalar(struct json_member *m, const struct json_span *v, bool whole)
 {
-	if (v->type == JSON_STRING)
+	if (v->type == JSON_SPAN_STRING)
 		m->string_bytes += v->len - 2;
 	if (whole)
 		m->value = *v;
@@ -357,7 +357,7 @@ static const char *skip_value(struct scan *s, const char *p, struct json_span *r
 
 	ret->at = p;
 	ret->escaped = false;
-	ret->type = p < s->end && *p == '{' ? JSON_OBJECT : JSON_ARRAY;
+	ret->type = p < s->end && *p == '{' ? JSON_SPAN_OBJECT : JSON_SPAN_ARRAY;
 value:
 	p = skip_space(p, s->end);
 	if (p == s->end)
@@ -462,7 +462,7 @@ int json_scan_value(const char *text, size_t len, struct json_span *ret, struct 
 
 int json_iter_init(struct json_iter *it, const struct json_span *container)
 {
-	if (container->type != JSON_OBJECT && container->type != JSON_ARRAY)
+	if (container->type != JSON_SPAN_OBJECT && container->type != JSON_SPAN_ARRAY)
 		return ERR_INVAL;
 	*it = (struct json_iter){
 		.at = container->at + 1, .end = container->at + container->len, .type = container->type, .first = true};
@@ -477,13 +477,13 @@ int json_iter_next(struct json_iter *it, struct json_span *ret_name, struct json
 
 	if (p == it->end)
 		return ERR_INVAL;
-	if (*p == (it->type == JSON_OBJECT ? '}' : ']')) {
+	if (*p == (it->type == JSON_SPAN_OBJECT ? '}' : ']')) {
 		it->at = p;
 		return 0;
 	}
 	if (!it->first && *p++ != ',')
 		return ERR_INVAL;
-	if (it->type == JSON_OBJECT) {
+	if (it->type == JSON_SPAN_OBJECT) {
 		p = skip_name(&s, p, &name);
 		if (!p)
 			return s.rc;
@@ -494,7 +494,7 @@ int json_iter_next(struct json_iter *it, struct json_span *ret_name, struct json
 	it->at = p;
 	it->first = false;
 	*ret = v;
-	if (ret_name && it->type == JSON_OBJECT)
+	if (ret_name && it->type == JSON_SPAN_OBJECT)
 		*ret_name = name;
 	return 1;
 }
@@ -508,12 +508,12 @@ bool json_is_empty(const struct json_span *container)
 
 bool json_string_is(const struct json_span *s, const char *text)
 {
-	return s->type == JSON_STRING && string_is(s->at + 1, s->len - 2, s->escaped, text, strlen(text));
+	return s->type == JSON_SPAN_STRING && string_is(s->at + 1, s->len - 2, s->escaped, text, strlen(text));
 }
 
 int json_number_u64(const struct json_span *s, uint64_t *ret)
 {
-	if (s->type != JSON_NUMBER)
+	if (s->type != JSON_SPAN_NUMBER)
 		return ERR_INVAL;
 	return num_parse_u64(s->at, s->len, ret);
 }

@@ -18,7 +18,16 @@
 
 #define JSON_DEPTH_MAX 256
 
-enum json_type { JSON_ABSENT, JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
+enum json_type {
+	JSON_SPAN_ABSENT,
+	JSON_SPAN_NULL,
+	JSON_SPAN_FALSE,
+	JSON_SPAN_TRUE,
+	JSON_SPAN_NUMBER,
+	JSON_SPAN_STRING,
+	JSON_SPAN_ARRAY,
+	JSON_SPAN_OBJECT
+};
 
 /* A value's bytes as written, quotes and brackets included. Borrowed from the text. */
 struct json_span {
@@ -31,7 +40,7 @@ struct json_span {
 /* A member asked for. The caller sets `name`; the rest is the scan's. */
 struct json_member {
 	const char *name;
-	struct json_span value; /* of its last occurrence; JSON_ABSENT when there is none */
+	struct json_span value; /* of its last occurrence; JSON_SPAN_ABSENT when there is none */
 	unsigned count;         /* how often it stands */
 	uint64_t string_bytes;  /* of all string values inside, quotes left out, escapes as written */
 };

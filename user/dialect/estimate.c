@@ -25,13 +25,13 @@ static void count_files(const struct json_span *part, uint64_t *files, uint64_t 
 	struct json_span name, v, inner_name, inner;
 	struct json_iter it, inner_it;
 
-	if (json_iter_init(&it, part) < 0 || part->type != JSON_OBJECT)
+	if (json_iter_init(&it, part) < 0 || part->type != JSON_SPAN_OBJECT)
 		return;
 	while (json_iter_next(&it, &name, &v) == 1) {
-		if (v.type != JSON_OBJECT || json_iter_init(&inner_it, &v) < 0)
+		if (v.type != JSON_SPAN_OBJECT || json_iter_init(&inner_it, &v) < 0)
 			continue;
 		while (json_iter_next(&inner_it, &inner_name, &inner) == 1) {
-			if (inner.type != JSON_STRING || !is_file(&inner_name, &inner))
+			if (inner.type != JSON_SPAN_STRING || !is_file(&inner_name, &inner))
 				continue;
 			++*files;
 			*bytes += inner.len - 2;
@@ -47,10 +47,10 @@ static void walk_messages(const struct json_span *messages, uint64_t *files, uin
 	if (json_iter_init(&it, messages) < 0)
 		return;
 	while (json_iter_next(&it, NULL, &message) == 1) {
-		if (message.type != JSON_OBJECT || json_iter_init(&members, &message) < 0)
+		if (message.type != JSON_SPAN_OBJECT || json_iter_init(&members, &message) < 0)
 			continue;
 		while (json_iter_next(&members, &name, &content) == 1) {
-			if (content.type != JSON_ARRAY || json_iter_init(&parts, &content) < 0)
+			if (content.type != JSON_SPAN_ARRAY || json_iter_init(&parts, &content) < 0)
 				continue;
 			while (json_iter_next(&parts, NULL, &part) == 1)
 				count_files(&part, files, bytes);

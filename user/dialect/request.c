@@ -28,18 +28,18 @@ static int refuse(struct reader *r, const char *param, const char *what)
 /* Absent and null are the same to every provider. */
 static bool given(const struct json_span *v)
 {
-	return v->type != JSON_ABSENT && v->type != JSON_NULL;
+	return v->type != JSON_SPAN_ABSENT && v->type != JSON_SPAN_NULL;
 }
 
 static int read_model(struct reader *r, struct openai_request *q)
 {
 	const struct json_span *v = &r->m[MODEL].value;
 
-	if (v->type == JSON_ABSENT) {
+	if (v->type == JSON_SPAN_ABSENT) {
 		r->param = "model";
 		return err_set(r->err, ERR_INVAL, "You must provide a model parameter.");
 	}
-	if (v->type != JSON_STRING || v->len <= 2)
+	if (v->type != JSON_SPAN_STRING || v->len <= 2)
 		return refuse(r, "model", "expected a non-empty string");
 	if (v->escaped)
 		return refuse(r, "model", "a model's name has no escapes");
@@ -54,9 +54,9 @@ static int read_bool(struct reader *r, const char *param, const struct json_span
 {
 	if (!given(v))
 		return 0;
-	if (v->type != JSON_TRUE && v->type != JSON_FALSE)
+	if (v->type != JSON_SPAN_TRUE && v->type != JSON_SPAN_FALSE)
 		return refuse(r, param, "expected a boolean");
-	*ret = v->type == JSON_TRUE;
+	*ret = v->type == JSON_SPAN_TRUE;
 	return 0;
 }
 
@@ -82,13 +82,13 @@ static int read_stream_options(struct reader *r, struct openai_request *q)
 	struct json_iter it;
 	unsigned count = 0;
 
-	if (v->type == JSON_ABSENT)
+	if (v->type == JSON_SPAN_ABSENT)
 		return 0;
 	q->stream_options_at = (size_t)(v->at - r->body);
 	q->stream_options_len = v->len;
-	if (v->type == JSON_NULL)
+	if (v->type == JSON_SPAN_NULL)
 		return 0;
-	if (json_iter_init(&it, v) < 0 || v->type != JSON_OBJECT)
+	if (json_iter_init(&it, v) < 0 || v->type != JSON_SPAN_OBJECT)
 		return refuse(r, "stream_options", "expected an object");
 	if (!q->stream)
 		return refuse(r, "stream_options", "only allowed when stream is true");
@@ -124,11 +124,11 @@ static int read_chat(struct reader *r, struct openai_request *q)
 {
 	const struct json_span *messages = &r->m[MESSAGES].value;
 
-	if (messages->type == JSON_ABSENT) {
+	if (messages->type == JSON_SPAN_ABSENT) {
 		r->param = "messages";
 		return err_set(r->err, ERR_INVAL, "Missing required parameter: 'messages'.");
 	}
-	if (messages->type != JSON_ARRAY || json_is_empty(messages))
+	if (messages->type != JSON_SPAN_ARRAY || json_is_empty(messages))
 		return refuse(r, "messages", "expected a non-empty array");
 	if (read_bool(r, "stream", &r->m[STREAM].value, &q->stream) < 0 || read_stream_options(r, q) < 0)
 		return ERR_INVAL;
@@ -144,7 +144,8 @@ static int read_embeddings(struct reader *r, struct openai_request *q)
 		r->param = "input";
 		return err_set(r->err, ERR_INVAL, "Missing required parameter: 'input'.");
 	}
-	if ((input->type == JSON_STRING && input->len > 2) || (input->type == JSON_ARRAY && !json_is_empty(input)))
+	if ((input->type == JSON_SPAN_STRING && input->len > 2) ||
+	    (input->type == JSON_SPAN_ARRAY && !json_is_empty(input)))
 		return 0;
 	return refuse(r, "input", "expected a non-empty string or array");
 }

@@ -44,7 +44,7 @@ static const char *data_of_line(const char *line, size_t len, size_t *ret_len)
 
 static bool given(const struct json_member *m)
 {
-	return m->value.type != JSON_ABSENT && m->value.type != JSON_NULL;
+	return m->value.type != JSON_SPAN_ABSENT && m->value.type != JSON_SPAN_NULL;
 }
 
 /* Reads an event's data; false when the event is not for the client. */

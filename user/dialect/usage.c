@@ -5,7 +5,7 @@
 /* Absent and null leave *ret alone: embeddings have no completion, and servers differ in how they say so. */
 static int read_number(const struct json_span *v, uint64_t *ret)
 {
-	if (v->type == JSON_ABSENT || v->type == JSON_NULL)
+	if (v->type == JSON_SPAN_ABSENT || v->type == JSON_SPAN_NULL)
 		return 0;
 	return json_number_u64(v, ret);
 }
@@ -14,7 +14,7 @@ static int read_details(const struct json_span *v, const char *name, uint64_t *r
 {
 	struct json_member m = {.name = name};
 
-	if (v->type == JSON_ABSENT || v->type == JSON_NULL)
+	if (v->type == JSON_SPAN_ABSENT || v->type == JSON_SPAN_NULL)
 		return 0;
 	if (json_scan_object(v->at, v->len, &m, 1, NULL) < 0)
 		return ERR_INVAL;
@@ -30,11 +30,11 @@ int openai_read_usage(const struct json_span *v, struct usage *ret)
 					[COMPLETION_DETAILS] = {.name = "completion_tokens_details"}};
 	struct usage u = {0};
 
-	if (v->type == JSON_ABSENT || v->type == JSON_NULL)
+	if (v->type == JSON_SPAN_ABSENT || v->type == JSON_SPAN_NULL)
 		return ERR_NOT_FOUND;
 	if (json_scan_object(v->at, v->len, m, FIELDS, NULL) < 0)
 		return ERR_INVAL;
-	if (m[PROMPT].value.type != JSON_NUMBER && m[COMPLETION].value.type != JSON_NUMBER)
+	if (m[PROMPT].value.type != JSON_SPAN_NUMBER && m[COMPLETION].value.type != JSON_SPAN_NUMBER)
 		return m[PROMPT].count || m[COMPLETION].count ? ERR_INVAL : ERR_NOT_FOUND;
 	if (read_number(&m[PROMPT].value, &u.input_tokens) < 0 ||
 	    read_number(&m[COMPLETION].value, &u.output_tokens) < 0 ||
