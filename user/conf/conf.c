@@ -359,11 +359,15 @@ static const struct schema_field provider_fields[] = {
 static void check_provider(struct reader *rd, void *base, const struct node *n, uint64_t given)
 {
 	struct conf_provider *p = base;
+	size_t len = p->base_url ? strlen(p->base_url) : 0;
 
-	(void)n;
 	(void)given;
 	if (!p->api_key)
 		p->api_key = reader_strndup(rd, "", 0);
+	/* As providers' own pages give it; every call would go to /v1/v1/... */
+	if (len > 3 && !strcmp(p->base_url + len - 3, "/v1"))
+		reader_error(rd, node_get(n, "base_url"), "base_url",
+			     "ends in /v1, which is part of the API paths appended to it; leave it out");
 }
 
 static const struct schema provider_schema = {SCHEMA(provider_fields),

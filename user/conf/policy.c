@@ -22,6 +22,7 @@
 #define POLICY_NODES_MAX 4000000
 #define OVERRIDES_MAX (TG_SUBJECTS_MAX - 1)
 #define NS_PER_MS 1000000u
+#define PERIOD_MAX (39u * 3600000000000u) /* within TG_GCRA_MAX_NS, and a round number */
 
 struct policy_owned {
 	struct policy policy;
@@ -54,7 +55,7 @@ static const struct schema_choice unlimited[] = {{"unlimited", 0}, {0}};
 		 .type = SCHEMA_DURATION_NS,                                                                           \
 		 .offset = (at) + offsetof(struct policy_rate, period_ns),                                             \
 		 .min = NS_PER_MS,                                                                                     \
-		 .max = TG_GCRA_MAX_NS,                                                                                \
+		 .max = PERIOD_MAX,                                                                                    \
 		 .def = d_period,                                                                                      \
 		 .def_text = t_period,                                                                                 \
 		 .help = "Over what time."},                                                                           \
@@ -74,8 +75,8 @@ static const struct schema_choice unlimited[] = {{"unlimited", 0}, {0}};
 #define BASE_RATE(unit, at, d_units, d_burst, t_burst)                                                                 \
 	RATE_FIELDS(unit, SCHEMA_COUNT, at, d_units, "60s", d_burst, NULL, NULL, t_burst, "false")
 #define OVERRIDE_RATE(unit, at)                                                                                        \
-	RATE_FIELDS(unit, SCHEMA_COUNT, at, NULL, NULL, NULL, "inherited", "inherited", "inherited, but see below",    \
-		    "inherited")
+	RATE_FIELDS(unit, SCHEMA_COUNT, at, NULL, NULL, NULL, "inherited", "inherited",                                \
+		    "inherited; see Overrides above", "inherited")
 #define OF_LIMITS(member) offsetof(struct policy_limits, member)
 
 /* Where to point at: the line of a field, else the section's. */

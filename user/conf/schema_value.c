@@ -338,7 +338,7 @@ static void read_url(struct reader *rd, const struct schema_field *f, const stru
 	const char *broken;
 	size_t len;
 
-	if (!is_text(rd, f, n, "a URL such as https://api.example.com/v1"))
+	if (!is_text(rd, f, n, "a URL such as https://api.example.com"))
 		return;
 	broken = url_broken(n->text);
 	if (broken) {

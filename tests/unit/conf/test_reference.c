@@ -1,0 +1,81 @@
+/* Goal: docs/configuration.md and the examples in deploy/ can't go stale. Method: they are compared with what the
+ * tables generate, and parsed. With TG_WRITE_REFERENCE=1 the page is written instead. */
+#include "fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define PAGE "docs/configuration.md"
+
+Test(reference, page_is_current)
+{
+	struct buf out = BUF_INIT;
+	char *page;
+
+	cr_assert_eq(conf_reference(&out), 0);
+	if (getenv("TG_WRITE_REFERENCE")) {
+		FILE *f = fopen(PAGE, "w");
+
+		cr_assert_not_null(f);
+		cr_assert_eq(fwrite(out.data, 1, out.len, f), out.len);
+		cr_assert_eq(fclose(f), 0);
+	}
+	page = fixture_source(PAGE);
+	cr_expect(!strcmp(page, out.data), PAGE " is stale: run `make docs`");
+	free(page);
+	buf_done(&out);
+}
+
+static bool has_row(const char *page, const char *path, const char *value)
+{
+	char row[200];
+	const char *at, *end;
+
+	snprintf(row, sizeof(row), "\n| `%s` |", path);
+	at = strstr(page, row);
+	end = at ? strchr(at + 1, '\n') : NULL;
+	at = at ? strstr(at, value) : NULL;
+	return at && end && at < end;
+}
+
+/* The page names what a person looks for: path, unit, range, default. */
+Test(reference, rows)
+{
+	static const struct {
+		const char *path, *value;
+	} rows[] = {
+		{"listen[].address", "**required**"},
+		{"workers", "0 to 256"},
+		{"http.head_bytes_max", "1KiB to 64KiB | `8KiB`"},
+		{"upstream.connect_timeout", "ms, s, m, h, d | 1ms to 1d | `5s`"},
+		{"providers.NAME.api_key", "env:NAME or file:PATH"},
+		{"models.MODEL.deployments[].weight", "1 to 1000 | `1`"},
+		{"limits.key.tokens.tokens", "1 to 4294967295, `unlimited` | `100000`"},
+		{"limits.routes.ROUTE.scope", "`gateway`, `tenant`, `key` | `tenant`"},
+		{"overrides.keys.KEY.routes.ROUTE.requests", "inherited"},
+		{"network.bytes.aggregate.bytes", "KiB"},
+		{"lists.block[].cidr", "**required**"},
+	};
+	struct buf out = BUF_INIT;
+
+	cr_assert_eq(conf_reference(&out), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		cr_expect(has_row(out.data, rows[i].path, rows[i].value), "%s: %s", rows[i].path, rows[i].value);
+	buf_done(&out);
+}
+
+Test(reference, examples_are_valid)
+{
+	struct conf_errors errs = {0};
+	struct conf *c = NULL;
+	char path[512], *text = fixture_source("deploy/policy.yaml");
+	const char *root = getenv("TG_ROOT");
+
+	snprintf(path, sizeof(path), "%s/deploy/tollgated.yaml", root ? root : ".");
+	cr_expect_eq(conf_load(path, &c, &errs), 0, "%u: %s", errs.count ? errs.items[0].line : 0,
+		     errs.count ? errs.items[0].msg : "");
+	conf_errors_done(&errs);
+	conf_free(c);
+	policy_free(fixture_policy(text));
+	free(text);
+}
