@@ -113,7 +113,7 @@ TG_INLINE __u32 answer_prepare(void *ctx, struct work *w, const struct tg_policy
 	f->answer = index + 1;
 	f->wait_ms = w->reply.wait_ms;
 	f->limit = w->reply.limit;
-	f->client_next = f->acked = p->seq + p->payload_len;
+	f->client_next = f->acked = p->seq + p->payload_len + (p->tcp_flags & TCP_FIN ? 1 : 0);
 	f->reset_sent = 0;
 	if (bpf_map_update_elem(&tg_flows, &w->flow_key, f, BPF_ANY)) {
 		HEALTH_COUNT(state_full);

@@ -78,7 +78,7 @@ TG_INLINE int starts_request(void *ctx, const struct pkt *p, const enum hook hoo
 	__u32 off = p->payload, len;
 	__u32 *first;
 
-	if (p->payload_len < 16 || (p->tcp_flags & (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK)) != TCP_ACK)
+	if (p->payload_len < 16 || (p->tcp_flags & (TCP_SYN | TCP_RST | TCP_ACK)) != TCP_ACK)
 		return 0;
 	TG_HIDE(off);
 	if (off > HEADERS_MAX + 60)

@@ -1,5 +1,6 @@
 /* Goal: a refused request gets a right answer: verdict, reason, headers, digits, checksums; only where it is safe.
- * Method: real sockets in SYN_RECV or ESTABLISHED in the test's own namespace, their sequence numbers in built frames. */
+ * Method: real sockets in SYN_RECV or ESTABLISHED in the test's own namespace, their sequence numbers in built frames.
+ */
 #include "gate.h"
 
 #include <criterion/criterion.h>
@@ -48,8 +49,7 @@ static long field(const char *text, const char *name)
 	return v;
 }
 
-static void check_answer(enum gate_hook hook, const struct conn *c, const struct frame *f, struct seen *s,
-			 long limit)
+static void check_answer(enum gate_hook hook, const struct conn *c, const struct frame *f, struct seen *s, long limit)
 {
 	size_t l4 = f->l3 + (c->v6 ? 40u : 20u), len = 0;
 	const uint8_t *tcp = s->out + l4;
@@ -95,8 +95,8 @@ Test(answer, refused_in_syn_recv)
 				spec = conn_segment(&c, CHAT_KEY);
 				spec.vlans = vlans;
 				frame_build(&f, &spec);
-				gate_expect((enum gate_hook)hook, &f, TG_VERDICT_ANSWER, TG_REASON_KEY_REQUESTS, "limited",
-					    &s);
+				gate_expect((enum gate_hook)hook, &f, TG_VERDICT_ANSWER, TG_REASON_KEY_REQUESTS,
+					    "limited", &s);
 				check_answer((enum gate_hook)hook, &c, &f, &s, 10);
 				conn_close(&c);
 			}
@@ -106,8 +106,25 @@ Test(answer, refused_in_syn_recv)
 }
 
 /* Each key header, each refusing dimension, each flag: verdict and reason. */
-enum setup { NOTHING, GLOBAL, TENANT, KEY_REQ, KEY_TOK, ROUTE_GATEWAY, ROUTE_TENANT, ROUTE_KEY, DISABLED, BLOCKED,
-	     TENANT_OFF, SHADOW_KEY, SHADOW_ALL, NO_ANSWER, STALE_KEY, STALE_TENANT, WORST };
+enum setup {
+	NOTHING,
+	GLOBAL,
+	TENANT,
+	KEY_REQ,
+	KEY_TOK,
+	ROUTE_GATEWAY,
+	ROUTE_TENANT,
+	ROUTE_KEY,
+	DISABLED,
+	BLOCKED,
+	TENANT_OFF,
+	SHADOW_KEY,
+	SHADOW_ALL,
+	NO_ANSWER,
+	STALE_KEY,
+	STALE_TENANT,
+	WORST
+};
 
 static void arrange(enum setup s)
 {
@@ -119,8 +136,8 @@ static void arrange(enum setup s)
 	memset(gate.rates, 0, sizeof(*gate.rates) * 64);
 	memset(gate.rates + TG_SUBJECTS_MAX, 0, sizeof(*gate.rates) * 64);
 	memset(gate.buckets, 0, sizeof(*gate.buckets) * 64);
-	gate.subjects[KEY_SUBJECT] = (struct tg_subject){ .incarnation = 3 };
-	gate.subjects[TENANT_SUBJECT] = (struct tg_subject){ .incarnation = 4 };
+	gate.subjects[KEY_SUBJECT] = (struct tg_subject){.incarnation = 3};
+	gate.subjects[TENANT_SUBJECT] = (struct tg_subject){.incarnation = 4};
 	gate_learn(KEY, KEY_SUBJECT, TENANT_SUBJECT);
 	switch (s) {
 	case GLOBAL:
@@ -185,58 +202,58 @@ static const struct verdict_case {
 	const char *request;
 	int verdict, reason;
 } verdicts[] = {
-	{ "within limits", NOTHING, CHAT_KEY, PASS, R(NONE) },
-	{ "global", GLOBAL, CHAT_KEY, ANSWER, R(GLOBAL_REQUESTS) },
-	{ "tenant", TENANT, CHAT_KEY, ANSWER, R(TENANT_REQUESTS) },
-	{ "key, bearer", KEY_REQ, CHAT_KEY, ANSWER, R(KEY_REQUESTS) },
-	{ "key, bearer in other case", KEY_REQ, CHAT("AUTHORIZATION: bEARER " KEY "\r\n"), ANSWER, R(KEY_REQUESTS) },
-	{ "key, x-api-key", KEY_REQ, CHAT("X-API-Key: " KEY "\r\n"), ANSWER, R(KEY_REQUESTS) },
-	{ "key, x-api-key, no blank", KEY_REQ, CHAT("x-api-key:" KEY "\r\n"), ANSWER, R(KEY_REQUESTS) },
-	{ "key, api-key", KEY_REQ, CHAT("api-key: " KEY "\r\n"), ANSWER, R(KEY_REQUESTS) },
-	{ "key, x-goog-api-key", KEY_REQ, CHAT("x-goog-api-key: " KEY "\r\n"), ANSWER, R(KEY_REQUESTS) },
-	{ "key tokens", KEY_TOK, CHAT_KEY, ANSWER, R(KEY_TOKENS) },
-	{ "route, gateway", ROUTE_GATEWAY, CHAT_KEY, ANSWER, R(ROUTE_REQUESTS) },
-	{ "route, tenant", ROUTE_TENANT, CHAT_KEY, ANSWER, R(ROUTE_REQUESTS) },
-	{ "route, key", ROUTE_KEY, CHAT_KEY, ANSWER, R(ROUTE_REQUESTS) },
-	{ "another route's bucket", ROUTE_KEY,
-	  "POST /v1/embeddings HTTP/1.1\r\nAuthorization: Bearer " KEY "\r\n\r\n", PASS, R(NONE) },
-	{ "the longest wait names the reason", WORST, CHAT_KEY, ANSWER, R(TENANT_REQUESTS) },
-	{ "disabled", DISABLED, CHAT_KEY, ANSWER, R(KEY_DISABLED) },
-	{ "blocked", BLOCKED, CHAT_KEY, ANSWER, R(KEY_BLOCKED) },
-	{ "tenant disabled", TENANT_OFF, CHAT_KEY, ANSWER, R(TENANT_DISABLED) },
-	{ "shadow of one limit", SHADOW_KEY, CHAT_KEY, SHADOW, R(KEY_REQUESTS) },
-	{ "shadow of all", SHADOW_ALL, CHAT_KEY, SHADOW, R(KEY_REQUESTS) },
-	{ "no answers wanted", NO_ANSWER, CHAT_KEY, PASS, R(KEY_REQUESTS) },
-	{ "stale key (Q3)", STALE_KEY, CHAT_KEY, PASS, R(UNKNOWN_KEY) },
-	{ "stale tenant (Q3)", STALE_TENANT, CHAT_KEY, PASS, R(UNKNOWN_KEY) },
-	{ "no key", KEY_REQ, CHAT(""), PASS, R(NO_KEY) },
-	{ "unknown key", KEY_REQ, CHAT("x-api-key: other\r\n"), PASS, R(UNKNOWN_KEY) },
-	{ "key with a tail", KEY_REQ, CHAT("x-api-key: " KEY "x\r\n"), PASS, R(UNKNOWN_KEY) },
-	{ "key with a blank after", KEY_REQ, CHAT("x-api-key: " KEY " \r\n"), PASS, R(UNKNOWN_KEY) },
-	{ "unknown route", KEY_REQ, "POST /v2/chat HTTP/1.1\r\nx-api-key: " KEY "\r\n\r\n", PASS, R(UNKNOWN_ROUTE) },
-	{ "wrong method", KEY_REQ, "GET /v1/chat/completions HTTP/1.1\r\nx-api-key: " KEY "\r\n\r\n", PASS,
-	  R(UNKNOWN_ROUTE) },
-	{ "models", KEY_REQ, "GET /v1/models HTTP/1.1\r\nx-api-key: " KEY "\r\n\r\n", ANSWER, R(KEY_REQUESTS) },
-	{ "query", KEY_REQ, "GET /v1/models?a=b HTTP/1.1\r\nx-api-key: " KEY "\r\n\r\n", ANSWER, R(KEY_REQUESTS) },
-	{ "head goes on", KEY_REQ, "POST /v1/chat/completions HTTP/1.1\r\nx-api-key: " KEY "\r\nHos", PASS,
-	  R(HEAD_INCOMPLETE) },
-	{ "head cut in the blank line", KEY_REQ, "GET /v1/models HTTP/1.1\r\nx-api-key: " KEY "\r\n\r", PASS,
-	  R(HEAD_INCOMPLETE) },
-	{ "two keys", KEY_REQ, CHAT("x-api-key: " KEY "\r\nAuthorization: Bearer " KEY "\r\n"), PASS, R(HEAD_AMBIGUOUS) },
-	{ "two Authorization", KEY_REQ, CHAT("Authorization: Bearer a\r\nAuthorization: Bearer " KEY "\r\n"), PASS,
-	  R(HEAD_AMBIGUOUS) },
-	{ "Basic", KEY_REQ, CHAT("Authorization: Basic abcd\r\n"), PASS, R(HEAD_AMBIGUOUS) },
-	{ "length and coding", KEY_REQ, CHAT("x-api-key: " KEY "\r\nTransfer-Encoding: chunked\r\n"), PASS,
-	  R(HEAD_AMBIGUOUS) },
-	{ "coding alone", KEY_REQ,
-	  "POST /v1/chat/completions HTTP/1.1\r\nx-api-key: " KEY "\r\nTransfer-Encoding: chunked\r\n\r\n", ANSWER,
-	  R(KEY_REQUESTS) },
-	{ "expect", KEY_REQ, CHAT("x-api-key: " KEY "\r\nExpect: 100-continue\r\n"), ANSWER, R(KEY_REQUESTS) },
-	{ "two lengths", KEY_REQ, CHAT("x-api-key: " KEY "\r\nContent-Length: 2\r\n"), PASS, R(HEAD_AMBIGUOUS) },
-	{ "folded line", KEY_REQ, CHAT("x-api-key: " KEY "\r\n folded\r\n"), PASS, R(HEAD_AMBIGUOUS) },
-	{ "bare LF", KEY_REQ, CHAT("x-api-key: " KEY "\n"), PASS, R(HEAD_AMBIGUOUS) },
-	{ "pipelined bytes after", KEY_REQ, CHAT_KEY CHAT_KEY, ANSWER, R(KEY_REQUESTS) },
-	{ "not a method", KEY_REQ, "GETX /v1/models HTTP/1.1\r\nx-api-key: " KEY "\r\n\r\n", PASS, R(NO_REQUEST) },
+	{"within limits", NOTHING, CHAT_KEY, PASS, R(NONE)},
+	{"global", GLOBAL, CHAT_KEY, ANSWER, R(GLOBAL_REQUESTS)},
+	{"tenant", TENANT, CHAT_KEY, ANSWER, R(TENANT_REQUESTS)},
+	{"key, bearer", KEY_REQ, CHAT_KEY, ANSWER, R(KEY_REQUESTS)},
+	{"key, bearer in other case", KEY_REQ, CHAT("AUTHORIZATION: bEARER " KEY "\r\n"), ANSWER, R(KEY_REQUESTS)},
+	{"key, x-api-key", KEY_REQ, CHAT("X-API-Key: " KEY "\r\n"), ANSWER, R(KEY_REQUESTS)},
+	{"key, x-api-key, no blank", KEY_REQ, CHAT("x-api-key:" KEY "\r\n"), ANSWER, R(KEY_REQUESTS)},
+	{"key, api-key", KEY_REQ, CHAT("api-key: " KEY "\r\n"), ANSWER, R(KEY_REQUESTS)},
+	{"key, x-goog-api-key", KEY_REQ, CHAT("x-goog-api-key: " KEY "\r\n"), ANSWER, R(KEY_REQUESTS)},
+	{"key tokens", KEY_TOK, CHAT_KEY, ANSWER, R(KEY_TOKENS)},
+	{"route, gateway", ROUTE_GATEWAY, CHAT_KEY, ANSWER, R(ROUTE_REQUESTS)},
+	{"route, tenant", ROUTE_TENANT, CHAT_KEY, ANSWER, R(ROUTE_REQUESTS)},
+	{"route, key", ROUTE_KEY, CHAT_KEY, ANSWER, R(ROUTE_REQUESTS)},
+	{"another route's bucket", ROUTE_KEY, "POST /v1/embeddings HTTP/1.1\r\nAuthorization: Bearer " KEY "\r\n\r\n",
+	 PASS, R(NONE)},
+	{"the longest wait names the reason", WORST, CHAT_KEY, ANSWER, R(TENANT_REQUESTS)},
+	{"disabled", DISABLED, CHAT_KEY, ANSWER, R(KEY_DISABLED)},
+	{"blocked", BLOCKED, CHAT_KEY, ANSWER, R(KEY_BLOCKED)},
+	{"tenant disabled", TENANT_OFF, CHAT_KEY, ANSWER, R(TENANT_DISABLED)},
+	{"shadow of one limit", SHADOW_KEY, CHAT_KEY, SHADOW, R(KEY_REQUESTS)},
+	{"shadow of all", SHADOW_ALL, CHAT_KEY, SHADOW, R(KEY_REQUESTS)},
+	{"no answers wanted", NO_ANSWER, CHAT_KEY, PASS, R(KEY_REQUESTS)},
+	{"stale key (Q3)", STALE_KEY, CHAT_KEY, PASS, R(UNKNOWN_KEY)},
+	{"stale tenant (Q3)", STALE_TENANT, CHAT_KEY, PASS, R(UNKNOWN_KEY)},
+	{"no key", KEY_REQ, CHAT(""), PASS, R(NO_KEY)},
+	{"unknown key", KEY_REQ, CHAT("x-api-key: other\r\n"), PASS, R(UNKNOWN_KEY)},
+	{"key with a tail", KEY_REQ, CHAT("x-api-key: " KEY "x\r\n"), PASS, R(UNKNOWN_KEY)},
+	{"key with a blank after", KEY_REQ, CHAT("x-api-key: " KEY " \r\n"), PASS, R(UNKNOWN_KEY)},
+	{"unknown route", KEY_REQ, "POST /v2/chat HTTP/1.1\r\nx-api-key: " KEY "\r\n\r\n", PASS, R(UNKNOWN_ROUTE)},
+	{"wrong method", KEY_REQ, "GET /v1/chat/completions HTTP/1.1\r\nx-api-key: " KEY "\r\n\r\n", PASS,
+	 R(UNKNOWN_ROUTE)},
+	{"models", KEY_REQ, "GET /v1/models HTTP/1.1\r\nx-api-key: " KEY "\r\n\r\n", ANSWER, R(KEY_REQUESTS)},
+	{"query", KEY_REQ, "GET /v1/models?a=b HTTP/1.1\r\nx-api-key: " KEY "\r\n\r\n", ANSWER, R(KEY_REQUESTS)},
+	{"head goes on", KEY_REQ, "POST /v1/chat/completions HTTP/1.1\r\nx-api-key: " KEY "\r\nHos", PASS,
+	 R(HEAD_INCOMPLETE)},
+	{"head cut in the blank line", KEY_REQ, "GET /v1/models HTTP/1.1\r\nx-api-key: " KEY "\r\n\r", PASS,
+	 R(HEAD_INCOMPLETE)},
+	{"two keys", KEY_REQ, CHAT("x-api-key: " KEY "\r\nAuthorization: Bearer " KEY "\r\n"), PASS, R(HEAD_AMBIGUOUS)},
+	{"two Authorization", KEY_REQ, CHAT("Authorization: Bearer a\r\nAuthorization: Bearer " KEY "\r\n"), PASS,
+	 R(HEAD_AMBIGUOUS)},
+	{"Basic", KEY_REQ, CHAT("Authorization: Basic abcd\r\n"), PASS, R(HEAD_AMBIGUOUS)},
+	{"length and coding", KEY_REQ, CHAT("x-api-key: " KEY "\r\nTransfer-Encoding: chunked\r\n"), PASS,
+	 R(HEAD_AMBIGUOUS)},
+	{"coding alone", KEY_REQ,
+	 "POST /v1/chat/completions HTTP/1.1\r\nx-api-key: " KEY "\r\nTransfer-Encoding: chunked\r\n\r\n", ANSWER,
+	 R(KEY_REQUESTS)},
+	{"expect", KEY_REQ, CHAT("x-api-key: " KEY "\r\nExpect: 100-continue\r\n"), ANSWER, R(KEY_REQUESTS)},
+	{"two lengths", KEY_REQ, CHAT("x-api-key: " KEY "\r\nContent-Length: 2\r\n"), PASS, R(HEAD_AMBIGUOUS)},
+	{"folded line", KEY_REQ, CHAT("x-api-key: " KEY "\r\n folded\r\n"), PASS, R(HEAD_AMBIGUOUS)},
+	{"bare LF", KEY_REQ, CHAT("x-api-key: " KEY "\n"), PASS, R(HEAD_AMBIGUOUS)},
+	{"pipelined bytes after", KEY_REQ, CHAT_KEY CHAT_KEY, ANSWER, R(KEY_REQUESTS)},
+	{"not a method", KEY_REQ, "GETX /v1/models HTTP/1.1\r\nx-api-key: " KEY "\r\n\r\n", PASS, R(NO_REQUEST)},
 };
 
 Test(answer, verdicts)
@@ -268,11 +285,11 @@ Test(answer, long_heads)
 {
 	static const struct {
 		int filler, verdict, reason;
-	} cases[] = { { 300, ANSWER, R(KEY_REQUESTS) },
-		      { 440, ANSWER, R(KEY_REQUESTS) },
-		      { 1000, ANSWER, R(KEY_REQUESTS) },
-		      { 1330, ANSWER, R(KEY_REQUESTS) },
-		      { 1500, PASS, R(HEAD_INCOMPLETE) } };
+	} cases[] = {{300, ANSWER, R(KEY_REQUESTS)},
+		     {440, ANSWER, R(KEY_REQUESTS)},
+		     {1000, ANSWER, R(KEY_REQUESTS)},
+		     {1330, ANSWER, R(KEY_REQUESTS)},
+		     {1500, PASS, R(HEAD_INCOMPLETE)}};
 	char request[2048], filler[1501];
 	struct conn c;
 	struct frame f;
@@ -299,8 +316,9 @@ Test(answer, long_heads)
 
 		conn_open(&c, false, true);
 		snprintf(request, sizeof(request),
-			 "POST /v1/chat/completions HTTP/1.1\r\nUser-Agent: %.*s\r\nAuthorization: Bearer " KEY "\r\n\r\n", n,
-			 filler);
+			 "POST /v1/chat/completions HTTP/1.1\r\nUser-Agent: %.*s\r\nAuthorization: Bearer " KEY
+			 "\r\n\r\n",
+			 n, filler);
 		spec = conn_segment(&c, request);
 		frame_build(&f, &spec);
 		gate_expect(GATE_XDP, &f, ANSWER, R(KEY_REQUESTS), "head around the first load", NULL);
@@ -378,8 +396,8 @@ Test(answer, unsafe_connections_pass)
 /* Digits for waits of every size; a segment without timestamps; IP options and extension headers are not copied. */
 Test(answer, digits_and_shapes)
 {
-	static const uint64_t waits_ms[] = { 1, 9, 10, 999, 1000, 1001, 59999, 123456789 };
-	static const uint8_t hop[8] = { IPPROTO_TCP, 0, 1, 4 };
+	static const uint64_t waits_ms[] = {1, 9, 10, 999, 1000, 1001, 59999, 123456789};
+	static const uint8_t hop[8] = {IPPROTO_TCP, 0, 1, 4};
 	struct conn c;
 	struct frame f;
 	struct seen s;

@@ -9,8 +9,9 @@
 TestSuite(flow, .init = gate_setup, .fini = gate_teardown);
 
 #define KEY "tg_live_abcdefabcdefabcdefabcdefabcdefab"
-#define REQUEST                                                                                                    \
-	"POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer " KEY "\r\nContent-Length: 999\r\n\r\n{" \
+#define REQUEST                                                                                                        \
+	"POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer " KEY                                  \
+	"\r\nContent-Length: 999\r\n\r\n{"                                                                             \
 	"........................................................................................................."
 #define LEN ((long)sizeof(REQUEST) - 1)
 
@@ -21,15 +22,16 @@ static uint32_t get32(const uint8_t *p)
 
 /* What may come of a segment. */
 enum effect {
-	ANSWER,	 /* the 429 for the first time */
-	AGAIN,	 /* the very same bytes again (but for what they acknowledge) */
+	ANSWER,  /* the 429 for the first time */
+	AGAIN,   /* the very same bytes again (but for what they acknowledge) */
 	NOTHING, /* absorbed */
-	ACK,	 /* acknowledged to the client */
-	RESET,	 /* turned into the server's RST and passed up */
-	UP,	 /* passed as it is */
+	ACK,     /* acknowledged to the client */
+	RESET,   /* turned into the server's RST and passed up */
+	UP,      /* passed as it is */
 };
 
-/* Relative: seq to the request's first byte, ack to the answer's first byte, with `acked` after the answer and its FIN. */
+/* Relative: seq to the request's first byte, ack to the answer's first byte, with `acked` after the answer and its FIN.
+ */
 struct step {
 	const char *name;
 	long seq, len;
@@ -43,65 +45,69 @@ static const struct story {
 	const char *name;
 	struct step steps[12];
 } stories[] = {
-	{ "plain",
-	  { { "request", 0, LEN, T_ACK | T_PSH, false, ANSWER, LEN },
-	    { "ack of the answer", LEN, 0, T_ACK, true, RESET, 0 },
-	    { "fin", LEN, 0, T_ACK | T_FIN, true, ACK, LEN + 1 },
-	    { "fin again", LEN, 0, T_ACK | T_FIN, true, ACK, LEN + 1 },
-	    { "late ack", LEN + 1, 0, T_ACK, true, NOTHING, 0 } } },
-	{ "the answer is lost twice (F1)",
-	  { { "request", 0, LEN, T_ACK | T_PSH, false, ANSWER, LEN },
-	    { "bare ack, answer not seen", LEN, 0, T_ACK, false, NOTHING, 0 },
-	    { "request again", 0, LEN, T_ACK | T_PSH, false, AGAIN, LEN },
-	    { "tail of it again", LEN - 5, 5, T_ACK | T_PSH, false, AGAIN, LEN },
-	    { "ack of the answer", LEN, 0, T_ACK, true, RESET, 0 },
-	    { "fin", LEN, 0, T_ACK | T_FIN, true, ACK, LEN + 1 } } },
-	{ "body in several segments",
-	  { { "head", 0, LEN, T_ACK, false, ANSWER, LEN },
-	    { "body 1", LEN, 100, T_ACK, false, NOTHING, 0 },
-	    { "body 2", LEN + 100, 100, T_ACK | T_PSH, false, NOTHING, 0 },
-	    { "ack of the answer: the body is acknowledged first", LEN + 200, 0, T_ACK, true, ACK, LEN + 200 },
-	    { "next pure ack", LEN + 200, 0, T_ACK, true, RESET, 0 },
-	    { "body 3", LEN + 200, 50, T_ACK | T_PSH, true, ACK, LEN + 250 },
-	    { "fin", LEN + 250, 0, T_ACK | T_FIN, true, ACK, LEN + 251 } } },
-	{ "body, and the answer is lost",
-	  { { "head", 0, LEN, T_ACK, false, ANSWER, LEN },
-	    { "body", LEN, 100, T_ACK | T_PSH, false, NOTHING, 0 },
-	    { "head again covers all that came", 0, LEN, T_ACK, false, AGAIN, LEN + 100 },
-	    { "ack of the answer", LEN + 100, 0, T_ACK, true, RESET, 0 },
-	    { "fin", LEN + 100, 0, T_ACK | T_FIN, true, ACK, LEN + 101 } } },
-	{ "body with a hole",
-	  { { "head", 0, LEN, T_ACK, false, ANSWER, LEN },
-	    { "body 2, body 1 was lost", LEN + 100, 100, T_ACK, false, NOTHING, 0 },
-	    { "ack of the answer", LEN, 0, T_ACK, true, RESET, 0 },
-	    { "body 2 again: only the head was received", LEN + 100, 100, T_ACK, true, ACK, LEN },
-	    { "body 1", LEN, 100, T_ACK, true, ACK, LEN + 100 },
-	    { "body 2", LEN + 100, 100, T_ACK, true, ACK, LEN + 200 } } },
-	{ "no pure ack before the fin",
-	  { { "request", 0, LEN, T_ACK | T_PSH, false, ANSWER, LEN },
-	    { "fin that acknowledges", LEN, 0, T_ACK | T_FIN, true, RESET, 0 },
-	    { "fin again", LEN, 0, T_ACK | T_FIN, true, ACK, LEN + 1 } } },
-	{ "half close before the answer arrives",
-	  { { "request", 0, LEN, T_ACK | T_PSH, false, ANSWER, LEN },
-	    { "fin, answer not seen", LEN, 0, T_ACK | T_FIN, false, AGAIN, LEN + 1 },
-	    { "ack of the answer", LEN + 1, 0, T_ACK, true, RESET, 0 } } },
-	{ "client resets",
-	  { { "request", 0, LEN, T_ACK | T_PSH, false, ANSWER, LEN },
-	    { "rst", LEN, 0, T_RST, false, RESET, 0 },
-	    { "the entry is gone", LEN, 0, T_ACK, true, UP, 0 } } },
-	{ "blind reset (F5)",
-	  { { "request", 0, LEN, T_ACK | T_PSH, false, ANSWER, LEN },
-	    { "rst far ahead", LEN + 1000000, 0, T_RST, false, NOTHING, 0 },
-	    { "rst far behind", -100000, 0, T_RST, false, NOTHING, 0 },
-	    { "still there", 0, LEN, T_ACK | T_PSH, false, AGAIN, LEN } } },
-	{ "address and port are used again",
-	  { { "request", 0, LEN, T_ACK | T_PSH, false, ANSWER, LEN },
-	    { "syn", 5000, 0, T_SYN, false, UP, 0 },
-	    { "the new connection's packets pass", 5001, 0, T_ACK, false, UP, 0 } } },
-	{ "keep-alive probe",
-	  { { "request", 0, LEN, T_ACK | T_PSH, false, ANSWER, LEN },
-	    { "ack", LEN, 0, T_ACK, true, RESET, 0 },
-	    { "probe with a byte", LEN - 1, 1, T_ACK, true, ACK, LEN } } },
+	{"plain",
+	 {{"request", 0, LEN, T_ACK | T_PSH, false, ANSWER, LEN},
+	  {"ack of the answer", LEN, 0, T_ACK, true, RESET, 0},
+	  {"fin", LEN, 0, T_ACK | T_FIN, true, ACK, LEN + 1},
+	  {"fin again", LEN, 0, T_ACK | T_FIN, true, ACK, LEN + 1},
+	  {"late ack", LEN + 1, 0, T_ACK, true, NOTHING, 0}}},
+	{"the answer is lost twice (F1)",
+	 {{"request", 0, LEN, T_ACK | T_PSH, false, ANSWER, LEN},
+	  {"bare ack, answer not seen", LEN, 0, T_ACK, false, NOTHING, 0},
+	  {"request again", 0, LEN, T_ACK | T_PSH, false, AGAIN, LEN},
+	  {"tail of it again", LEN - 5, 5, T_ACK | T_PSH, false, AGAIN, LEN},
+	  {"ack of the answer", LEN, 0, T_ACK, true, RESET, 0},
+	  {"fin", LEN, 0, T_ACK | T_FIN, true, ACK, LEN + 1}}},
+	{"body in several segments",
+	 {{"head", 0, LEN, T_ACK, false, ANSWER, LEN},
+	  {"body 1", LEN, 100, T_ACK, false, NOTHING, 0},
+	  {"body 2", LEN + 100, 100, T_ACK | T_PSH, false, NOTHING, 0},
+	  {"ack of the answer: the body is acknowledged first", LEN + 200, 0, T_ACK, true, ACK, LEN + 200},
+	  {"next pure ack", LEN + 200, 0, T_ACK, true, RESET, 0},
+	  {"body 3", LEN + 200, 50, T_ACK | T_PSH, true, ACK, LEN + 250},
+	  {"fin", LEN + 250, 0, T_ACK | T_FIN, true, ACK, LEN + 251}}},
+	{"body, and the answer is lost",
+	 {{"head", 0, LEN, T_ACK, false, ANSWER, LEN},
+	  {"body", LEN, 100, T_ACK | T_PSH, false, NOTHING, 0},
+	  {"head again covers all that came", 0, LEN, T_ACK, false, AGAIN, LEN + 100},
+	  {"ack of the answer", LEN + 100, 0, T_ACK, true, RESET, 0},
+	  {"fin", LEN + 100, 0, T_ACK | T_FIN, true, ACK, LEN + 101}}},
+	{"body with a hole",
+	 {{"head", 0, LEN, T_ACK, false, ANSWER, LEN},
+	  {"body 2, body 1 was lost", LEN + 100, 100, T_ACK, false, NOTHING, 0},
+	  {"ack of the answer", LEN, 0, T_ACK, true, RESET, 0},
+	  {"body 2 again: only the head was received", LEN + 100, 100, T_ACK, true, ACK, LEN},
+	  {"body 1", LEN, 100, T_ACK, true, ACK, LEN + 100},
+	  {"body 2", LEN + 100, 100, T_ACK, true, ACK, LEN + 200}}},
+	{"no pure ack before the fin",
+	 {{"request", 0, LEN, T_ACK | T_PSH, false, ANSWER, LEN},
+	  {"fin that acknowledges", LEN, 0, T_ACK | T_FIN, true, RESET, 0},
+	  {"fin again", LEN, 0, T_ACK | T_FIN, true, ACK, LEN + 1}}},
+	{"half close before the answer arrives",
+	 {{"request", 0, LEN, T_ACK | T_PSH, false, ANSWER, LEN},
+	  {"fin, answer not seen", LEN, 0, T_ACK | T_FIN, false, AGAIN, LEN + 1},
+	  {"ack of the answer", LEN + 1, 0, T_ACK, true, RESET, 0}}},
+	{"request and fin in one segment",
+	 {{"request", 0, LEN, T_ACK | T_PSH | T_FIN, false, ANSWER, LEN + 1},
+	  {"again", 0, LEN, T_ACK | T_PSH | T_FIN, false, AGAIN, LEN + 1},
+	  {"ack of the answer", LEN + 1, 0, T_ACK, true, RESET, 0}}},
+	{"client resets",
+	 {{"request", 0, LEN, T_ACK | T_PSH, false, ANSWER, LEN},
+	  {"rst", LEN, 0, T_RST, false, RESET, 0},
+	  {"the entry is gone", LEN, 0, T_ACK, true, UP, 0}}},
+	{"blind reset (F5)",
+	 {{"request", 0, LEN, T_ACK | T_PSH, false, ANSWER, LEN},
+	  {"rst far ahead", LEN + 1000000, 0, T_RST, false, NOTHING, 0},
+	  {"rst far behind", -100000, 0, T_RST, false, NOTHING, 0},
+	  {"still there", 0, LEN, T_ACK | T_PSH, false, AGAIN, LEN}}},
+	{"address and port are used again",
+	 {{"request", 0, LEN, T_ACK | T_PSH, false, ANSWER, LEN},
+	  {"syn", 5000, 0, T_SYN, false, UP, 0},
+	  {"the new connection's packets pass", 5001, 0, T_ACK, false, UP, 0}}},
+	{"keep-alive probe",
+	 {{"request", 0, LEN, T_ACK | T_PSH, false, ANSWER, LEN},
+	  {"ack", LEN, 0, T_ACK, true, RESET, 0},
+	  {"probe with a byte", LEN - 1, 1, T_ACK, true, ACK, LEN}}},
 };
 
 static char body[2048];
@@ -117,8 +123,8 @@ static void check_effect(enum gate_hook hook, const struct conn *c, const struct
 		cr_assert(s->verdict == TG_VERDICT_ANSWER && s->ret == GATE_RET_SEND(hook), "%s", st->name);
 		break;
 	case AGAIN:
-		cr_assert(s->verdict == TG_VERDICT_ABSORB && s->reason == TG_REASON_FLOW_RETRANSMIT, "%s: %d %d", st->name,
-			  s->verdict, s->reason);
+		cr_assert(s->verdict == TG_VERDICT_ABSORB && s->reason == TG_REASON_FLOW_RETRANSMIT, "%s: %d %d",
+			  st->name, s->verdict, s->reason);
 		cr_assert_eq(s->ret, GATE_RET_SEND(hook));
 		cr_assert_eq(s->out_len, first->out_len, "%s", st->name);
 		cr_assert_arr_eq(tcp + 32, first->out + (tcp - s->out) + 32, answer_len, "%s: other bytes", st->name);
@@ -144,21 +150,22 @@ static void check_effect(enum gate_hook hook, const struct conn *c, const struct
 		cr_assert_arr_eq(s->out, f->b, 12, "%s: addresses", st->name);
 		break;
 	case UP:
-		cr_assert(s->verdict == TG_VERDICT_PASS && s->ret == GATE_RET_PASS(hook), "%s: %d %d", st->name, s->verdict,
-			  s->reason);
+		cr_assert(s->verdict == TG_VERDICT_PASS && s->ret == GATE_RET_PASS(hook), "%s: %d %d", st->name,
+			  s->verdict, s->reason);
 		cr_assert(s->out_len == f->len && !memcmp(s->out, f->b, f->len), "%s: changed", st->name);
 		return;
 	}
 	if (st->effect != RESET) {
 		cr_assert_eq(tcp[13] & T_RST, 0, "%s (F3)", st->name);
-		cr_assert_eq(get32(tcp + 8) - c->seq, (uint32_t)st->told, "%s: told %u", st->name, get32(tcp + 8) - c->seq);
+		cr_assert_eq(get32(tcp + 8) - c->seq, (uint32_t)st->told, "%s: told %u", st->name,
+			     get32(tcp + 8) - c->seq);
 	}
 	cr_assert(frame_sums_right(s->out, s->out_len, &why), "%s: %s", st->name, why);
 }
 
 static void tell(const struct story *story, enum gate_hook hook, bool v6)
 {
-	struct seen s, first = { 0 };
+	struct seen s, first = {0};
 	uint32_t answer_len = 0;
 	struct conn c;
 

@@ -152,12 +152,12 @@ static socklen_t local_address(struct sockaddr_storage *a, bool v6, uint16_t por
 	if (v6) {
 		struct sockaddr_in6 *in = (void *)a;
 
-		*in = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = htons(port),
-					     .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+		*in = (struct sockaddr_in6){
+			.sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
 		return sizeof(*in);
 	}
-	*(struct sockaddr_in *)a = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(port),
-							 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	*(struct sockaddr_in *)a = (struct sockaddr_in){
+		.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	return sizeof(struct sockaddr_in);
 }
 
@@ -178,13 +178,16 @@ void conn_open(struct conn *c, bool v6, bool deferred)
 	socklen_t len = local_address(&a, v6, GATE_PORT);
 	int one = 1, ten = 10, off = -1 /* TCP_REPAIR_OFF_NO_WP */;
 
-	*c = (struct conn){ .v6 = v6, .server = -1, .listener = socket(a.ss_family, SOCK_STREAM, 0),
-			    .client = socket(a.ss_family, SOCK_STREAM, 0) };
+	*c = (struct conn){.v6 = v6,
+			   .server = -1,
+			   .listener = socket(a.ss_family, SOCK_STREAM, 0),
+			   .client = socket(a.ss_family, SOCK_STREAM, 0)};
 	cr_assert(c->listener >= 0 && c->client >= 0);
 	setsockopt(c->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (deferred)
 		cr_assert(setsockopt(c->listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, &ten, sizeof(ten)) == 0);
-	cr_assert(bind(c->listener, (void *)&a, len) == 0 && listen(c->listener, 8) == 0, "listen: %s", strerror(errno));
+	cr_assert(bind(c->listener, (void *)&a, len) == 0 && listen(c->listener, 8) == 0, "listen: %s",
+		  strerror(errno));
 	cr_assert(connect(c->client, (void *)&a, len) == 0, "connect: %s", strerror(errno));
 	if (!deferred) {
 		c->server = accept(c->listener, NULL, NULL);
@@ -192,7 +195,8 @@ void conn_open(struct conn *c, bool v6, bool deferred)
 	}
 	len = sizeof(a);
 	cr_assert(getsockname(c->client, (void *)&a, &len) == 0);
-	c->sport = ntohs(v6 ? ((struct sockaddr_in6 *)(void *)&a)->sin6_port : ((struct sockaddr_in *)(void *)&a)->sin_port);
+	c->sport = ntohs(v6 ? ((struct sockaddr_in6 *)(void *)&a)->sin6_port
+			    : ((struct sockaddr_in *)(void *)&a)->sin_port);
 	cr_assert(setsockopt(c->client, IPPROTO_TCP, TCP_REPAIR, &one, sizeof(one)) == 0);
 	c->seq = queue_seq(c->client, 2 /* TCP_SEND_QUEUE */);
 	c->ack = queue_seq(c->client, 1 /* TCP_RECV_QUEUE */);
@@ -211,8 +215,14 @@ void conn_close(struct conn *c)
 
 struct spec conn_segment(const struct conn *c, const char *payload)
 {
-	struct spec s = { .v6 = c->v6, .sport = c->sport, .seq = c->seq, .ack = c->ack, .payload = payload,
-			  .ts = true, .ts_val = c->ts_val, .ts_ecr = c->ts_ecr };
+	struct spec s = {.v6 = c->v6,
+			 .sport = c->sport,
+			 .seq = c->seq,
+			 .ack = c->ack,
+			 .payload = payload,
+			 .ts = true,
+			 .ts_val = c->ts_val,
+			 .ts_ecr = c->ts_ecr};
 
 	if (c->v6)
 		s.src6 = s.dst6 = (struct in6_addr)IN6ADDR_LOOPBACK_INIT;

@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-const char *const gate_hook_name[GATE_HOOKS] = { "xdp", "tc" };
+const char *const gate_hook_name[GATE_HOOKS] = {"xdp", "tc"};
 struct gate gate;
 
 static int quiet(enum libbpf_print_level level, const char *format, va_list args)
@@ -41,7 +41,7 @@ static void *map_memory(const struct bpf_map *m)
 
 static void loopback_up(void)
 {
-	struct ifreq r = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
+	struct ifreq r = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 
 	cr_assert(fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &r) == 0, "lo up");
@@ -50,7 +50,7 @@ static void loopback_up(void)
 
 struct tg_policy gate_policy_default(void)
 {
-	return (struct tg_policy){ .flags = TG_POLICY_ANSWER | TG_POLICY_ANSWER_OPEN, .events_per_second = 1000 };
+	return (struct tg_policy){.flags = TG_POLICY_ANSWER | TG_POLICY_ANSWER_OPEN, .events_per_second = 1000};
 }
 
 void gate_policy(const struct tg_policy *p)
@@ -77,13 +77,13 @@ void gate_setup(void)
 	gate.rates = map_memory(gate.skel->maps.tg_rates);
 	gate.subjects = map_memory(gate.skel->maps.tg_subjects);
 	gate.idle = map_memory(gate.skel->maps.tg_idle);
-	*gate.control = (struct tg_control){ .magic = TG_ABI_MAGIC,
-					     .abi_version = TG_ABI_VERSION,
-					     .generation = 2,
-					     .armed = 1,
-					     .sip_key = { 0x0706050403020100ull, 0x0f0e0d0c0b0a0908ull },
-					     .port_be = { htons(9999), htons(GATE_PORT) },
-					     .tls_port_be = { htons(GATE_TLS_PORT) } };
+	*gate.control = (struct tg_control){.magic = TG_ABI_MAGIC,
+					    .abi_version = TG_ABI_VERSION,
+					    .generation = 2,
+					    .armed = 1,
+					    .sip_key = {0x0706050403020100ull, 0x0f0e0d0c0b0a0908ull},
+					    .port_be = {htons(9999), htons(GATE_PORT)},
+					    .tls_port_be = {htons(GATE_TLS_PORT)}};
 	gate_policy(&p);
 	gate_answers();
 }
@@ -132,7 +132,7 @@ uint64_t gate_stat(int verdict, int reason)
 struct tg_slot_stat gate_slot(uint32_t subject)
 {
 	static struct tg_slot_stat v[CPUS_MAX];
-	struct tg_slot_stat sum = { 0 };
+	struct tg_slot_stat sum = {0};
 	int cpus = libbpf_num_possible_cpus();
 
 	cr_assert(bpf_map__lookup_elem(gate.skel->maps.tg_slot_stats, &subject, sizeof(subject), v,
@@ -149,7 +149,7 @@ struct tg_slot_stat gate_slot(uint32_t subject)
 struct tg_health gate_health(void)
 {
 	static struct tg_health v[CPUS_MAX];
-	struct tg_health sum = { 0 };
+	struct tg_health sum = {0};
 	int cpus = libbpf_num_possible_cpus();
 	uint32_t zero = 0;
 
@@ -214,13 +214,14 @@ static const char *verdict_name(int verdict)
 	return verdict >= 0 && verdict < TG_VERDICT_COUNT ? names[verdict] : "?";
 }
 
-void gate_expect(enum gate_hook hook, const struct frame *f, int verdict, int reason, const char *what, struct seen *ret)
+void gate_expect(enum gate_hook hook, const struct frame *f, int verdict, int reason, const char *what,
+		 struct seen *ret)
 {
 	struct seen here, *s = ret ? ret : &here;
 
 	gate_run(hook, f->b, f->len, s);
-	cr_assert(s->verdict == verdict && s->reason == reason, "%s, %s: %s/%s, expected %s/%s", gate_hook_name[hook], what,
-		  verdict_name(s->verdict), reason_name(s->reason), verdict_name(verdict), reason_name(reason));
+	cr_assert(s->verdict == verdict && s->reason == reason, "%s, %s: %s/%s, expected %s/%s", gate_hook_name[hook],
+		  what, verdict_name(s->verdict), reason_name(s->reason), verdict_name(verdict), reason_name(reason));
 	if (verdict == TG_VERDICT_PASS || verdict == TG_VERDICT_SHADOW) {
 		cr_assert(s->ret == GATE_RET_PASS(hook), "%s, %s: returned %d", gate_hook_name[hook], what, s->ret);
 		cr_assert(s->out_len == f->len && !memcmp(s->out, f->b, f->len), "%s, %s: a passed packet was changed",
@@ -236,17 +237,17 @@ void gate_expect(enum gate_hook hook, const struct frame *f, int verdict, int re
 
 struct tg_rate rate_of(uint32_t n, uint64_t period_ns, uint32_t flags)
 {
-	return (struct tg_rate){ .emission_q16 = ((period_ns << 16) + n - 1) / n, .burst_ns = period_ns + n, .limit = n,
-				 .flags = flags };
+	return (struct tg_rate){
+		.emission_q16 = ((period_ns << 16) + n - 1) / n, .burst_ns = period_ns + n, .limit = n, .flags = flags};
 }
 
 void gate_learn(const char *key, uint32_t key_subject, uint32_t tenant_subject)
 {
 	uint64_t hash = tg_sip13(gate.control->sip_key[0], gate.control->sip_key[1], key, strlen(key));
-	struct tg_key_entry e = { .key_subject = key_subject,
-				  .tenant_subject = tenant_subject,
-				  .key_incarnation = gate.subjects[key_subject].incarnation,
-				  .tenant_incarnation = gate.subjects[tenant_subject].incarnation };
+	struct tg_key_entry e = {.key_subject = key_subject,
+				 .tenant_subject = tenant_subject,
+				 .key_incarnation = gate.subjects[key_subject].incarnation,
+				 .tenant_incarnation = gate.subjects[tenant_subject].incarnation};
 
 	cr_assert(bpf_map__update_elem(gate.skel->maps.tg_keys, &hash, sizeof(hash), &e, sizeof(e), BPF_ANY) == 0);
 }
@@ -268,14 +269,14 @@ static void answer_make(struct tg_answer *a, unsigned status, unsigned reason)
 	int n = 0;
 
 	memset(a, 0, sizeof(*a));
-#define FIELD(off, width)                                         \
-	do {                                                      \
-		if (n & 1)                                        \
-			t[n++] = ' ';                             \
-		(off) = (uint16_t)n;                              \
-		memset(t + n, 0, (width)); /* for the sum */      \
-		n += (int)(width);                                \
-		n += sprintf(t + n, "\r\n");                      \
+#define FIELD(off, width)                                                                                              \
+	do {                                                                                                           \
+		if (n & 1)                                                                                             \
+			t[n++] = ' ';                                                                                  \
+		(off) = (uint16_t)n;                                                                                   \
+		memset(t + n, 0, (width)); /* for the sum */                                                           \
+		n += (int)(width);                                                                                     \
+		n += sprintf(t + n, "\r\n");                                                                           \
 	} while (0)
 	n += sprintf(t + n, "HTTP/1.1 %u No\r\nretry-after: ", status);
 	FIELD(a->retry_off, TG_ANSWER_DIGITS);
@@ -285,8 +286,8 @@ static void answer_make(struct tg_answer *a, unsigned status, unsigned reason)
 	FIELD(a->limit_off, TG_ANSWER_LIMIT_DIGITS);
 	n += sprintf(t + n, "x-request-id: req_nic_");
 	FIELD(a->id_off, TG_ANSWER_ID_DIGITS);
-	n += sprintf(t + n, "connection: close\r\n%scontent-length: 14\r\n\r\n{\"error\":%4u}", n & 1 ? "x: y\r\n" : "x: yy\r\n",
-		     reason);
+	n += sprintf(t + n, "connection: close\r\n%scontent-length: 14\r\n\r\n{\"error\":%4u}",
+		     n & 1 ? "x: y\r\n" : "x: yy\r\n", reason);
 	cr_assert(n % 2 == 0, "a template is even");
 	a->len = (uint16_t)n;
 	a->status = (uint16_t)status;

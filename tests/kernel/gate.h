@@ -50,23 +50,23 @@ struct frame {
 /* What to build. Zero is: IPv4, no tags, no options, 10.0.0.1:40000 -> 10.0.0.2:GATE_PORT, ACK. */
 struct spec {
 	bool v6;
-	unsigned vlans;		 /* 1: 802.1Q; 2: 802.1ad then 802.1Q */
-	unsigned ip_options;	 /* bytes, IPv4, multiple of 4 */
-	const uint8_t *ext;	 /* IPv6 extension headers, ready; first's type in ext_type */
+	unsigned vlans;      /* 1: 802.1Q; 2: 802.1ad then 802.1Q */
+	unsigned ip_options; /* bytes, IPv4, multiple of 4 */
+	const uint8_t *ext;  /* IPv6 extension headers, ready; first's type in ext_type */
 	size_t ext_len;
 	uint8_t ext_type;
-	uint8_t proto;		 /* 0 = TCP */
-	uint16_t frag;		 /* IPv4 fragment word, host order */
-	uint32_t src4;		 /* host order, 0 = default */
+	uint8_t proto;              /* 0 = TCP */
+	uint16_t frag;              /* IPv4 fragment word, host order */
+	uint32_t src4;              /* host order, 0 = default */
 	struct in6_addr src6, dst6; /* :: = default */
 	uint32_t dst4;
 	uint16_t sport, dport;
-	uint8_t flags;		 /* 0 = ACK */
+	uint8_t flags; /* 0 = ACK */
 	uint32_t seq, ack;
-	bool ts;		 /* timestamp option */
+	bool ts; /* timestamp option */
 	uint32_t ts_val, ts_ecr;
 	const char *payload;
-	size_t payload_len;	 /* 0 with payload: its strlen */
+	size_t payload_len; /* 0 with payload: its strlen */
 };
 void frame_build(struct frame *f, const struct spec *s);
 uint16_t frame_sum(const void *data, size_t len, uint32_t start); /* folded one's complement sum */
@@ -93,7 +93,8 @@ void gate_run(enum gate_hook hook, const void *frame, size_t len, struct seen *r
 #define GATE_RET_SEND(hook) ((hook) == GATE_XDP ? 3 : 7)
 
 /* Asserts verdict and reason; the return code follows from the verdict (not for ABSORB). */
-void gate_expect(enum gate_hook hook, const struct frame *f, int verdict, int reason, const char *what, struct seen *ret);
+void gate_expect(enum gate_hook hook, const struct frame *f, int verdict, int reason, const char *what,
+		 struct seen *ret);
 
 uint64_t gate_stat(int verdict, int reason);
 struct tg_slot_stat gate_slot(uint32_t subject);
