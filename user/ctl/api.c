@@ -131,5 +131,7 @@ int api_call(struct ctl *ctl, struct api_request *r, struct api_reply *ret, stru
 		ret->json = json_loadb(ret->text.data, ret->text.len, 0, NULL);
 	if (ret->status < 200 || ret->status > 299)
 		return refused(ret, err);
+	if (ret->text.len && !ret->json && !r->any_answer)
+		return err_set(err, ERR_PROTO, "what answers at %s isn't tollgated: its answer is no JSON", ctl->socket);
 	return 0;
 }

@@ -115,6 +115,7 @@ static int ask(struct ctl *ctl, const char *path, bool *ret, struct err *err)
 	int rc;
 
 	api_path(&request, "GET", path, NULL);
+	request.any_answer = true;
 	rc = api_call(ctl, &request, &reply, err);
 	if (rc < 0 && !reply.status)
 		return rc;

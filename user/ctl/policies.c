@@ -226,6 +226,7 @@ int ctl_run_policy_show(struct ctl *ctl, const struct ctl_args *args, struct err
 	if (rc)
 		return rc;
 	api_path(&request, "GET", "/admin/v1/policy", NULL);
+	request.any_answer = true;
 	api_query(&request, "id", id);
 	rc = api_call(ctl, &request, &reply, err);
 	if (rc < 0)
