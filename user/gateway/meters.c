@@ -1,6 +1,7 @@
 #include "gateway/meters.h"
 
 #include "gateway/call.h"
+#include "gateway/collect.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -47,6 +48,8 @@ int meters_init(struct gateway *gw, struct metrics *m, struct err *err)
 					   none, 1, NULL, 0);
 	if (!t->requests || !t->duration || !t->overhead || !t->first_byte || !t->tokens || !t->upstream_errors ||
 	    !t->no_usage || !t->learn_failed)
+		return err_set(err, ERR_NOMEM, "no memory for metrics");
+	if (metrics_collector_add(m, gateway_collect, gw) < 0)
 		return err_set(err, ERR_NOMEM, "no memory for metrics");
 	return 0;
 }
