@@ -251,15 +251,14 @@ static bool authorized(const struct sim_config *cfg, const struct sim_request *r
 	return !cfg->key || ((size_t)n - 7 == strlen(cfg->key) && memcmp(v + 7, cfg->key, (size_t)n - 7) == 0);
 }
 
-typedef bool (*parse_fn)(const struct sim_config *c, struct json body, struct sim_job *ret, const char **ret_why);
+typedef bool (*parse_fn)(const struct sim_config *c, const char *body, size_t len, struct sim_job *ret,
+			 const char **ret_why);
 
 static void serve_call(struct sim_conn *c, const struct sim_request *r, parse_fn parse)
 {
 	const char *why = "could not parse the JSON body of the request";
-	struct json body;
 
-	if (!json_parse(r->body, r->body_len, &body) || body.ptr[0] != '{' ||
-	    !parse(c->worker->config, body, &c->job, &why)) {
+	if (!parse(c->worker->config, r->body, r->body_len, &c->job, &why)) {
 		refuse(c, 400, "", why);
 		return;
 	}

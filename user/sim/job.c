@@ -2,8 +2,43 @@
 #include "sim/sim.h"
 
 #include "base/clock.h"
+#include "base/json_scan.h"
+#include "base/num.h"
 
+#include <stdio.h>
 #include <string.h>
+
+/* ---- reading JSON; the body was checked as a whole, so walking it can't fail */
+
+static struct json_span member(const struct json_span *object, const char *name)
+{
+	struct json_span found = {0}, key, value;
+	struct json_iter it;
+
+	if (object->type != JSON_SPAN_OBJECT || json_iter_init(&it, object) < 0)
+		return found;
+	while (json_iter_next(&it, &key, &value) > 0)
+		if (json_string_is(&key, name))
+			found = value;
+	return found;
+}
+
+/* A string as written, without its quotes; empty when it isn't one. */
+static struct json_span raw_string(const struct json_span *v)
+{
+	if (v->type != JSON_SPAN_STRING)
+		return (struct json_span){.at = ""};
+	return (struct json_span){.at = v->at + 1, .len = v->len - 2, .type = JSON_SPAN_STRING};
+}
+
+static uint64_t number_or(const struct json_span *v, uint64_t otherwise)
+{
+	uint64_t n = otherwise;
+
+	return json_number_u64(v, &n) < 0 ? otherwise : n;
+}
+
+/* ---- scenarios */
 
 struct scenario {
 	const char *name; /* a trailing '-' means a number follows */
@@ -27,7 +62,7 @@ static const struct scenario scenarios[] = {
 	{"sim-midstream-error", SIM_MIDSTREAM_ERROR},
 };
 
-static void apply_number(struct sim_job *j, const char *name, unsigned long n)
+static void apply_number(struct sim_job *j, const char *name, uint64_t n)
 {
 	if (strcmp(name, "sim-slow-") == 0)
 		j->latency_ms = n > 600000 ? 600000 : (unsigned)n;
@@ -37,70 +72,95 @@ static void apply_number(struct sim_job *j, const char *name, unsigned long n)
 		j->words = j->chunks = n < 1 ? 1 : n > SIM_WORDS_MAX ? SIM_WORDS_MAX : (unsigned)n;
 }
 
-static void apply_scenario(struct sim_job *j, struct json model)
+static void apply_scenario(struct sim_job *j)
 {
-	if (model.len < 4 || memcmp(model.ptr, "sim-", 4) != 0)
+	uint64_t number;
+
+	if (strncmp(j->model, "sim-", 4) != 0)
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(scenarios); i++) {
-		size_t n = strlen(scenarios[i].name);
-		bool numbered = scenarios[i].name[n - 1] == '-';
+		const char *name = scenarios[i].name, *rest = j->model + strlen(name);
+		bool numbered = name[strlen(name) - 1] == '-';
 
-		if (model.len < n || memcmp(model.ptr, scenarios[i].name, n) != 0 || (!numbered && model.len != n))
+		if (strncmp(j->model, name, strlen(name)) != 0)
+			continue;
+		if (numbered ? num_parse_u64(rest, strlen(rest), &number) < 0 : *rest != '\0')
 			continue;
 		j->fault = scenarios[i].fault;
 		if (numbered)
-			apply_number(j, scenarios[i].name, json_uint((struct json){model.ptr + n, model.len - n}, 0));
-		if (j->fault == SIM_RATELIMIT)
-			j->status = 429;
+			apply_number(j, name, number);
 		return;
 	}
 }
 
-static unsigned tokens_of(struct json v)
+static unsigned tokens_of(const struct json_span *v)
 {
-	return (unsigned)(v.len + 3) / 4;
+	return (unsigned)(v->len + 3) / 4;
 }
 
-static void copy_name(char *to, size_t size, struct json raw)
+static void copy_name(char *to, const struct json_span *raw)
 {
-	memcpy(to, raw.ptr, raw.len < size ? raw.len : size - 1);
-	to[raw.len < size ? raw.len : size - 1] = '\0';
+	size_t n = raw->len < SIM_NAME_MAX ? raw->len : SIM_NAME_MAX - 1;
+
+	memcpy(to, raw->at, n);
+	to[n] = '\0';
 }
 
 /* An argument for every required property, so that a client that checks the schema's strings is content. */
-static void tool_args_render(struct sim_job *j, struct json function)
+static void tool_args_render(struct sim_job *j, const struct json_span *function)
 {
-	struct json required = json_get(json_get(function, "parameters"), "required"), v;
-	size_t pos = 0, at = 1;
+	struct json_span parameters = member(function, "parameters"), required = member(&parameters, "required"), v;
+	struct json_iter it;
+	size_t at = 1;
 
 	strcpy(j->tool_args, "{");
-	while (json_next(required, &pos, NULL, &v)) {
-		if (!json_is_string(v) || at + v.len + sizeof(", : \"sim\"}") > sizeof(j->tool_args))
-			break;
-		at += (size_t)snprintf(j->tool_args + at, sizeof(j->tool_args) - at, "%s%.*s: \"sim\"",
-				       at > 1 ? ", " : "", (int)v.len, v.ptr);
-	}
+	if (required.type == JSON_SPAN_ARRAY && json_iter_init(&it, &required) == 0)
+		while (json_iter_next(&it, NULL, &v) > 0) {
+			if (v.type != JSON_SPAN_STRING || at + v.len + sizeof(", : \"sim\"}") > sizeof(j->tool_args))
+				break;
+			at += (size_t)snprintf(j->tool_args + at, sizeof(j->tool_args) - at, "%s%.*s: \"sim\"",
+					       at > 1 ? ", " : "", (int)v.len, v.at);
+		}
 	strcpy(j->tool_args + at, "}");
 }
 
-/* The first tool is called, unless the conversation already holds its result (else an agent would never end). */
-static void tool_pick(struct sim_job *j, struct json body, struct json messages)
+/* First and last element of an array; absent when there is none. */
+static void array_ends(const struct json_span *array, struct json_span *ret_first, struct json_span *ret_last)
 {
-	struct json tools = json_get(body, "tools"), first, last = {0}, v, name;
-	size_t pos = 0;
+	struct json_iter it;
+	struct json_span v;
 
-	if (!json_next(tools, &pos, NULL, &first) || json_is(json_get(body, "tool_choice"), "\"none\""))
+	*ret_first = *ret_last = (struct json_span){0};
+	if (array->type != JSON_SPAN_ARRAY || json_iter_init(&it, array) < 0)
 		return;
-	for (pos = 0; json_next(messages, &pos, NULL, &v);)
-		last = v;
-	if (json_is(json_get(last, "role"), "\"tool\""))
+	while (json_iter_next(&it, NULL, &v) > 0) {
+		if (ret_first->type == JSON_SPAN_ABSENT)
+			*ret_first = v;
+		*ret_last = v;
+	}
+}
+
+/* The first tool is called, unless the conversation already holds its result (else an agent would never end). */
+static void tool_pick(struct sim_job *j, const struct json_span *tools, const struct json_span *choice,
+		      const struct json_span *messages)
+{
+	struct json_span first, last, function, name, role;
+
+	if (tools->type != JSON_SPAN_ARRAY || (choice->type == JSON_SPAN_STRING && json_string_is(choice, "none")))
 		return;
-	name = json_raw_string(json_get(json_get(first, "function"), "name"));
+	array_ends(messages, &first, &last);
+	role = member(&last, "role");
+	if (role.type == JSON_SPAN_STRING && json_string_is(&role, "tool"))
+		return;
+	array_ends(tools, &first, &last);
+	function = member(&first, "function");
+	name = member(&function, "name");
+	name = raw_string(&name);
 	if (!name.len || name.len >= SIM_NAME_MAX)
 		return;
 	j->tool = true;
-	copy_name(j->tool_name, sizeof(j->tool_name), name);
-	tool_args_render(j, json_get(first, "function"));
+	copy_name(j->tool_name, &name);
+	tool_args_render(j, &function);
 }
 
 static void job_init(struct sim_job *j, const struct sim_config *c)
@@ -115,28 +175,28 @@ static void job_init(struct sim_job *j, const struct sim_config *c)
 	j->created_s = clock_wall_ms() / 1000;
 }
 
-static bool model_take(struct sim_job *j, struct json body, const char **ret_why)
+static bool model_take(struct sim_job *j, const struct json_span *v, const char **ret_why)
 {
-	struct json model = json_raw_string(json_get(body, "model"));
+	struct json_span model = raw_string(v);
 
 	if (!model.len || model.len >= SIM_NAME_MAX) {
 		*ret_why = "you must provide a model parameter";
 		return false;
 	}
-	copy_name(j->model, sizeof(j->model), model);
-	apply_scenario(j, model);
+	copy_name(j->model, &model);
+	apply_scenario(j);
 	return true;
 }
 
 /* Words until the text has answer_bytes. */
-static unsigned words_for(const struct sim_config *c)
+static unsigned words_for(unsigned answer_bytes)
 {
 	unsigned low = 1, high = SIM_WORDS_MAX;
 
 	while (low < high) {
 		unsigned mid = low + (high - low) / 2;
 
-		if (sim_text_bytes(mid) >= c->answer_bytes)
+		if (sim_text_bytes(mid) >= answer_bytes)
 			high = mid;
 		else
 			low = mid + 1;
@@ -144,81 +204,123 @@ static unsigned words_for(const struct sim_config *c)
 	return low;
 }
 
-bool sim_chat_parse(const struct sim_config *c, struct json body, struct sim_job *ret, const char **ret_why)
+/* The client's limit ends the text early. */
+static void limit_apply(struct sim_job *j, const struct json_span *limit)
 {
-	struct json messages = json_get(body, "messages"), limit = json_get(body, "max_completion_tokens");
-	unsigned long max, n = json_uint(json_get(body, "n"), 1);
-	static _Thread_local unsigned answer_words;
+	uint64_t max = number_or(limit, SIM_WORDS_MAX);
 
+	if (max && max < j->words) {
+		j->words = (unsigned)max;
+		j->cut = true;
+	}
+	if (j->chunks > j->words)
+		j->chunks = j->words;
+}
+
+bool sim_chat_parse(const struct sim_config *c, const char *body, size_t len, struct sim_job *ret, const char **ret_why)
+{
+	enum { MODEL, MESSAGES, STREAM, OPTIONS, N, MAX, MAX_OLD, TOOLS, CHOICE, COUNT };
+	struct json_member m[COUNT] = {
+		[MODEL] = {.name = "model"},
+		[MESSAGES] = {.name = "messages"},
+		[STREAM] = {.name = "stream"},
+		[OPTIONS] = {.name = "stream_options"},
+		[N] = {.name = "n"},
+		[MAX] = {.name = "max_completion_tokens"},
+		[MAX_OLD] = {.name = "max_tokens"},
+		[TOOLS] = {.name = "tools"},
+		[CHOICE] = {.name = "tool_choice"},
+	};
+	static _Thread_local unsigned answer_words;
+	uint64_t n;
+
+	if (json_scan_object(body, len, m, COUNT, NULL) < 0)
+		return false;
 	job_init(ret, c);
 	if (c->answer_bytes) {
 		if (!answer_words)
-			answer_words = words_for(c);
+			answer_words = words_for(c->answer_bytes);
 		ret->words = answer_words;
 	}
-	if (!model_take(ret, body, ret_why))
+	if (!model_take(ret, &m[MODEL].value, ret_why))
 		return false;
-	if (!messages.ptr || messages.ptr[0] != '[') {
+	if (m[MESSAGES].value.type != JSON_SPAN_ARRAY) {
 		*ret_why = "'messages' is a required property and must be an array";
 		return false;
 	}
+	n = number_or(&m[N].value, 1);
 	if (n < 1 || n > SIM_CHOICES_MAX) {
 		*ret_why = "'n' must be from 1 to 16";
 		return false;
 	}
 	ret->choices = (unsigned)n;
-	max = json_uint(limit.ptr ? limit : json_get(body, "max_tokens"), SIM_WORDS_MAX);
-	if (max && max < ret->words) {
-		ret->words = (unsigned)max;
-		ret->cut = true;
-	}
-	if (ret->chunks > ret->words)
-		ret->chunks = ret->words;
-	ret->stream = json_is(json_get(body, "stream"), "true");
-	ret->include_usage = json_is(json_get(json_get(body, "stream_options"), "include_usage"), "true");
-	ret->prompt_tokens = tokens_of(messages);
-	tool_pick(ret, body, messages);
+	limit_apply(ret, m[MAX].count ? &m[MAX].value : &m[MAX_OLD].value);
+	ret->stream = m[STREAM].value.type == JSON_SPAN_TRUE;
+	ret->include_usage = member(&m[OPTIONS].value, "include_usage").type == JSON_SPAN_TRUE;
+	ret->prompt_tokens = tokens_of(&m[MESSAGES].value);
+	tool_pick(ret, &m[TOOLS].value, &m[CHOICE].value, &m[MESSAGES].value);
 	return true;
 }
 
-static uint64_t hash(struct json v)
+/* ---- embeddings */
+
+static uint64_t hash(const struct json_span *v)
 {
 	uint64_t h = 0xcbf29ce484222325u;
 
-	for (size_t i = 0; i < v.len; i++)
-		h = (h ^ (unsigned char)v.ptr[i]) * 0x100000001b3u;
+	for (size_t i = 0; i < v->len; i++)
+		h = (h ^ (unsigned char)v->at[i]) * 0x100000001b3u;
 	return h;
 }
 
-bool sim_embeddings_parse(const struct sim_config *c, struct json body, struct sim_job *ret, const char **ret_why)
+/* One text, one list of tokens, or a list of either; 0 = none of these. */
+static unsigned inputs_count(const struct json_span *input)
 {
-	struct json input = json_get(body, "input"), v = {0};
-	size_t pos = 0;
+	struct json_span first, last, v;
+	struct json_iter it;
+	unsigned n = 0;
 
+	array_ends(input, &first, &last);
+	if (input->type == JSON_SPAN_STRING || first.type == JSON_SPAN_NUMBER)
+		return 1;
+	if (input->type != JSON_SPAN_ARRAY || json_iter_init(&it, input) < 0)
+		return 0;
+	while (json_iter_next(&it, NULL, &v) > 0)
+		n++;
+	return n;
+}
+
+bool sim_embeddings_parse(const struct sim_config *c, const char *body, size_t len, struct sim_job *ret,
+			  const char **ret_why)
+{
+	enum { MODEL, INPUT, DIMENSIONS, FORMAT, COUNT };
+	struct json_member m[COUNT] = {
+		[MODEL] = {.name = "model"},
+		[INPUT] = {.name = "input"},
+		[DIMENSIONS] = {.name = "dimensions"},
+		[FORMAT] = {.name = "encoding_format"},
+	};
+	uint64_t dimensions;
+
+	if (json_scan_object(body, len, m, COUNT, NULL) < 0)
+		return false;
 	job_init(ret, c);
 	ret->embeddings = true;
-	if (!model_take(ret, body, ret_why))
+	if (!model_take(ret, &m[MODEL].value, ret_why))
 		return false;
-	ret->dimensions = (unsigned)json_uint(json_get(body, "dimensions"), 1536);
-	if (ret->dimensions < 1 || ret->dimensions > 4096) {
+	dimensions = number_or(&m[DIMENSIONS].value, 1536);
+	if (dimensions < 1 || dimensions > SIM_DIMENSIONS_MAX) {
 		*ret_why = "'dimensions' must be from 1 to 4096";
 		return false;
 	}
-	/* One text, one list of tokens, or a list of either. */
-	ret->inputs = 1;
-	if (json_next(input, &pos, NULL, &v) && (json_is_string(v) || v.ptr[0] == '['))
-		while (json_next(input, &pos, NULL, &v))
-			ret->inputs++;
-	else if (!json_is_string(input) && !v.ptr) {
-		*ret_why = "'input' must be a string or a non-empty array";
+	ret->dimensions = (unsigned)dimensions;
+	ret->inputs = inputs_count(&m[INPUT].value);
+	if (ret->inputs < 1 || ret->inputs > 2048) {
+		*ret_why = "'input' must be a string or an array of 1 to 2048 elements";
 		return false;
 	}
-	if (ret->inputs > 2048) {
-		*ret_why = "'input' must not have more than 2048 elements";
-		return false;
-	}
-	ret->base64 = json_is(json_get(body, "encoding_format"), "\"base64\"");
-	ret->prompt_tokens = tokens_of(input);
-	ret->seed = hash(input);
+	ret->base64 = m[FORMAT].value.type == JSON_SPAN_STRING && json_string_is(&m[FORMAT].value, "base64");
+	ret->prompt_tokens = tokens_of(&m[INPUT].value);
+	ret->seed = hash(&m[INPUT].value);
 	return true;
 }

@@ -266,7 +266,7 @@ static void put_floats(struct buf *o, const float *v, unsigned n)
 
 void sim_embeddings_render(const struct sim_job *j, struct buf *o)
 {
-	float v[4096];
+	float v[SIM_DIMENSIONS_MAX];
 
 	PUT(o, "{\"object\":\"list\",\"data\":[");
 	for (unsigned i = 0; i < j->inputs; i++) {

@@ -9,7 +9,6 @@
 
 #include "base/buf.h"
 #include "event/loop.h"
-#include "sim/json.h"
 
 #include <openssl/ssl.h>
 #include <stdatomic.h>
@@ -21,6 +20,7 @@
 #define SIM_WORDS_MAX 1000000u
 #define SIM_CHOICES_MAX 16u
 #define SIM_NAME_MAX 200
+#define SIM_DIMENSIONS_MAX 4096
 
 struct sim_config {
 	const char *address;
@@ -93,9 +93,11 @@ struct sim_job {
 	char tool_args[512]; /* a JSON object's text */
 };
 
-/* Reads the request's body. False: *ret_why says what is wrong (400). */
-bool sim_chat_parse(const struct sim_config *c, struct json body, struct sim_job *ret, const char **ret_why);
-bool sim_embeddings_parse(const struct sim_config *c, struct json body, struct sim_job *ret, const char **ret_why);
+/* Reads the request's body. False: it is refused (400), and *ret_why, if touched, says why; else it was no JSON. */
+bool sim_chat_parse(const struct sim_config *c, const char *body, size_t len, struct sim_job *ret,
+		    const char **ret_why);
+bool sim_embeddings_parse(const struct sim_config *c, const char *body, size_t len, struct sim_job *ret,
+			  const char **ret_why);
 /* The JSON answers. */
 void sim_chat_render(const struct sim_job *j, struct buf *o);
 void sim_embeddings_render(const struct sim_job *j, struct buf *o);
