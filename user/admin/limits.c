@@ -287,7 +287,8 @@ static json_t *network_json(struct admin *a, const struct kernel_cidr *addr, str
 
 static void explain_address(struct admin_call *c, const char *text)
 {
-	struct verdict v = { "nic", "pass", TG_REASON_NONE };
+	bool enforced = !kernel_is_memory(c->a->o.kernel);
+	struct verdict v = { enforced ? "nic" : "daemon", "pass", TG_REASON_NONE };
 	struct policy_list_entry e;
 	struct kernel_cidr addr = { 0 };
 	json_t *allow, *block, *net;
@@ -310,10 +311,10 @@ static void explain_address(struct admin_call *c, const char *text)
 		v = (struct verdict){ "nic", "pass", TG_REASON_ALLOW_LIST };
 	else if (!json_is_null(block))
 		v = (struct verdict){ "nic", "drop", TG_REASON_BLOCK_LIST };
-	net = network_json(c->a, &addr, &v);
+	net = enforced ? network_json(c->a, &addr, &v) : json_array();
 	reply_json(c, 200,
-		   json_pack("{s:s,s:s,s:o,s:o,s:o,s:o}", "kind", "address", "address", text, "verdict",
-			     verdict_json(&v), "allow", allow, "block", block, "network", net));
+		   json_pack("{s:s,s:s,s:b,s:o,s:o,s:o,s:o}", "kind", "address", "address", text, "enforced", enforced,
+			     "verdict", verdict_json(&v), "allow", allow, "block", block, "network", net));
 }
 
 void handle_explain(struct admin_call *c)

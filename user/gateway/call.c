@@ -59,6 +59,8 @@ static struct call *call_new(struct gateway_worker *w, struct http_exchange *x)
 	c->x = x;
 	c->route = TG_ROUTE_NONE;
 	c->received_ns = http_received_ns(x);
+	if (!c->received_ns) /* refused before its head was complete */
+		c->received_ns = loop_now_ns(w->loop);
 	c->next = w->calls;
 	if (c->next)
 		c->next->prev = c;
