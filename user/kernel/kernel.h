@@ -28,7 +28,9 @@ struct kernel;
 
 struct kernel_opts {
 	const char *pin_dir; /* made when absent; must be on a bpffs, which is mounted when it isn't and we may */
-	unsigned list_entries_max;
+	/* Sizes of maps. Where a pinned map has another size, its content is copied into a new one before the pin moves
+	 * (ERR_FULL when it doesn't fit); programs on interfaces use the old one until kernel_attach. */
+	unsigned list_entries_max; /* of each: exact IPv4, exact IPv6, IPv4 prefixes, IPv6 prefixes of the block list */
 	unsigned net_sources_max;
 	unsigned flows_max;
 };
@@ -43,7 +45,7 @@ struct kernel_opts {
 int kernel_open(const struct kernel_opts *opts, struct kernel **ret, struct err *err) MUST_CHECK;
 /* For tollctl while the daemon is down: only what is pinned, nothing is loaded. ERR_NOT_FOUND when nothing is. */
 int kernel_open_pinned(const char *pin_dir, struct kernel **ret, struct err *err) MUST_CHECK;
-/* --no-kernel. */
+/* --no-kernel. Keys and answers are accepted and lead nowhere. */
 int kernel_open_memory(struct kernel **ret, struct err *err) MUST_CHECK;
 bool kernel_is_memory(const struct kernel *k);
 /* Leaves programs, links and maps pinned. */
