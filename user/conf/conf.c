@@ -562,10 +562,14 @@ static void default_listen(struct reader *rd, struct conf *c)
 
 static void check_root(struct reader *rd, void *base, const struct node *n, uint64_t given)
 {
+	const struct node *models;
 	struct conf *c = base;
 
 	if (given & 1)
 		check_listeners(rd, c, n);
+	models = node_get(n, "models");
+	if (models && !c->n_models && (node_is_null(models) || (models->type == NODE_MAP && !models->n)))
+		reader_error(rd, models, "models", "is empty; without a model nothing can be served");
 	if (!c->n_listen)
 		default_listen(rd, c);
 	if (!c->store_path && c->state_dir) {

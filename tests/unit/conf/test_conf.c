@@ -339,6 +339,8 @@ Test(conf, provider_and_model_errors)
 		{"provider unknown, none",
 		 "models: {m: {deployments: [{provider: x}]}}\n",
 		 {"1:39: models.m.deployments[0].provider: \"x\" is not in `providers`; add it there"}},
+		{"models empty", "models: {}\n", {"1:9: models: is empty; without a model nothing can be served"}},
+		{"models without a value", "models:\n", {"1:8: models: is empty**"}},
 		{"deployments missing", "models: {m: {owned_by: a}}\n", {"1:13: models.m.deployments: is missing**"}},
 		{"deployments empty",
 		 "models: {m: {deployments: []}}\n",
