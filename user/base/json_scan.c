@@ -284,9 +284,12 @@ static bool string_is(const char *p, size_t len, bool escaped, const char *text,
 
 static struct json_member *wanted(struct scan *s, const struct json_span *name)
 {
-	for (size_t i = 0; i < s->n_want; i++)
-		if (json_string_is(name, s->want[i].name))
-			return &s->want[i];
+	const char *text = name->at + 1;
+	size_t len = name->len - 2;
+
+	for (struct json_member *m = s->want; m < s->want + s->n_want; m++)
+		if ((name->escaped || len == m->name_len) && string_is(text, len, name->escaped, m->name, m->name_len))
+			return m;
 	return NULL;
 }
 
@@ -438,7 +441,7 @@ int json_scan_object(const char *text, size_t len, struct json_member *want, siz
 	const char *p = skip_space(text, s.end);
 
 	for (size_t i = 0; i < n_want; i++)
-		want[i] = (struct json_member){.name = want[i].name};
+		want[i] = (struct json_member){.name = want[i].name, .name_len = strlen(want[i].name)};
 	if (p < s.end && *p != '{') {
 		if (ret_fault)
 			*ret_fault = (struct json_fault){.at = (size_t)(p - text), .what = "expected an object"};

@@ -40,6 +40,7 @@ struct json_span {
 /* A member asked for. The caller sets `name`; the rest is the scan's. */
 struct json_member {
 	const char *name;
+	size_t name_len;
 	struct json_span value; /* of its last occurrence; JSON_SPAN_ABSENT when there is none */
 	unsigned count;         /* how often it stands */
 	uint64_t string_bytes;  /* of all string values inside, quotes left out, escapes as written */
