@@ -327,7 +327,7 @@ const char *ctl_option(const struct ctl_args *a, const char *name)
 	for (size_t i = 0; i < CTL_OPTIONS_MAX && a->command->options[i].name; i++)
 		if (strcmp(a->command->options[i].name, name) == 0)
 			return a->options[i];
-	assert(!"option is in the command's row");
+	assert(false); /* the option isn't in the command's row */
 	return NULL;
 }
 

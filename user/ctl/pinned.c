@@ -118,8 +118,7 @@ static int fill_rows(struct kernel *k, json_t **ret, struct err *err)
 
 int pinned_stats(struct kernel *k, json_t **ret, struct err *err)
 {
-	struct kernel_stats *stats = calloc(1, sizeof(*stats));
-	_cleanup_(freep) void *owned = stats;
+	_cleanup_(freep) struct kernel_stats *stats = calloc(1, sizeof(*stats));
 	json_t *fill = NULL;
 	int rc;
 
