@@ -85,12 +85,13 @@ struct conf {
 	unsigned stop_timeout_ms; /* graceful stop, default 30000 */
 	struct conf_provider *providers;
 	size_t n_providers;
-	struct conf_model *models;
+	struct conf_model *models; /* sorted by name */
 	size_t n_models;
 };
 
 /* Reads and validates `path`. On failure returns ERR_INVAL with every error in *errs (the file's own absence
- * too), *ret untouched. */
+ * too), or ERR_NOMEM; *ret untouched. Relative paths are meant from the file's folder; in conf_parse, from the working
+ * directory. */
 int conf_load(const char *path, struct conf **ret, struct conf_errors *errs) MUST_CHECK;
 int conf_parse(const char *text, size_t len, struct conf **ret, struct conf_errors *errs) MUST_CHECK;
 void conf_free(struct conf *conf);

@@ -9,13 +9,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* units per period; units == 0 = no limit set. */
+/* units per period; units == 0 = no limit. In an override, what the file leaves out holds the inherited values. */
 struct policy_rate {
 	uint64_t units;
 	uint64_t period_ns;
 	uint64_t burst; /* defaults to units */
 	bool shadow;
-	bool set; /* present in the file (overrides inherit what they don't set) */
+	bool set; /* in force by the file or a default; in an override: the file gives some of it */
 };
 
 struct policy_route {
@@ -46,7 +46,7 @@ struct policy {
 	bool shadow; /* all limits */
 	struct policy_limits global, tenant, key;
 	struct policy_route routes[TG_ROUTE_COUNT];
-	struct policy_override *tenants, *keys;
+	struct policy_override *tenants, *keys; /* sorted by subject */
 	size_t n_tenants, n_keys;
 	struct {
 		bool scope_all; /* count all IP packets, not only those to guarded ports */
@@ -58,18 +58,20 @@ struct policy {
 		bool answer_established;    /* also on idle established connections, default true */
 		unsigned events_per_second; /* per CPU, default 100 */
 	} nic;
-	struct policy_list_entry *allow, *block;
+	struct policy_list_entry *allow, *block; /* sorted, no entry twice, none in both */
 	size_t n_allow, n_block;
 };
 
+/* On failure ERR_INVAL with every error in *errs, or ERR_NOMEM; *ret untouched. */
 int policy_parse(const char *text, size_t len, struct policy **ret, struct conf_errors *errs) MUST_CHECK;
-void policy_free(struct policy *p);
+void policy_free(struct policy *p); /* of policy_parse */
 /* The defaults of spec.md section 1, as policy text. */
 extern const char policy_default_text[];
 /* What changes from a to b, one line each ("limits.key.requests: 1000 -> 500"), lists as counts and samples. */
 int policy_diff(const struct policy *a, const struct policy *b, struct buf *out) MUST_CHECK;
 /* Parse "10.0.0.0/8", "2001:db8::/32", "192.0.2.1". Host bits must be zero. ERR_INVAL with a message. */
 int policy_parse_cidr(const char *s, size_t len, struct policy_list_entry *ret, struct err *err) MUST_CHECK;
+/* Always with prefix length: "192.0.2.1/32". */
 void policy_format_cidr(const struct policy_list_entry *e, char buf[64]);
 
 #endif
