@@ -22,7 +22,7 @@ static const char usage_text[] =
 	"  --threads N              1 to 64 (default 1)\n"
 	"  --latency-ms N           wait before each answer (default 0)\n"
 	"  --chunks N               content chunks of a stream (default 16)\n"
-	"  --chunk-interval-ms N    between chunks (default 0)\n"
+	"  --chunk-interval-ms N    between chunks (default 0: as many in one write as fit)\n"
 	"  --answer-bytes N         least length of an answer's text (default: one word per chunk)\n"
 	"  --require-key[=KEY]      401 without a Bearer key (without this one)\n"
 	"  --tls-cert FILE, --tls-key FILE   speak TLS\n"

@@ -16,7 +16,8 @@
 #include <sys/eventfd.h>
 
 #define REFRESH_S 60
-#define RETRY_FIRST_S 1 /* while there is no answer yet; doubles up to the refresh */
+#define RETRY_FIRST_S 1 /* after a failure; doubles */
+#define RETRY_MAX_S 8   /* requests may be waiting for the name server to come back */
 
 struct resolver {
 	pthread_mutex_t lock;
@@ -105,7 +106,7 @@ static void *resolver_main(void *arg)
 		resolver_publish(r, &addrs, why);
 		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_sec += why ? retry_s : REFRESH_S;
-		retry_s = !why ? RETRY_FIRST_S : retry_s * 2 < REFRESH_S ? retry_s * 2 : REFRESH_S;
+		retry_s = !why ? RETRY_FIRST_S : retry_s * 2 < RETRY_MAX_S ? retry_s * 2 : RETRY_MAX_S;
 		while (!r->stop && rc != ETIMEDOUT)
 			rc = pthread_cond_timedwait(&r->cond, &r->lock, &until);
 	}

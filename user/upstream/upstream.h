@@ -7,7 +7,11 @@
  *  U2  A request is sent again (once) only when it went out on a pooled connection that the peer closed before
  *      any byte of an answer, and nothing was delivered.
  *  U3  A connection returns to the pool only after a complete, well-framed answer without surplus bytes.
- *  U4  Never more than `buffer` unread bytes are held for a paused request: back-pressure reaches the peer.
+ *  U4  Never more than 64 KiB of unread bytes (with TLS one record more) are held for a paused request: back-pressure
+ *      reaches the peer.
+ *
+ * Callbacks may start, cancel, pause and resume any request, but not free the pool. The process must ignore SIGPIPE
+ * (OpenSSL writes with write(2)).
  */
 #ifndef UPSTREAM_UPSTREAM_H
 #define UPSTREAM_UPSTREAM_H
@@ -21,9 +25,12 @@
 struct upstream_pool;
 struct upstream_request;
 
+/* Time-outs of 0 are none. connect: name, TCP and TLS together. first byte: from there to the answer's first byte. idle:
+ * between its bytes, not counted while paused. total: everything. */
 struct upstream_opts {
 	unsigned connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms, total_timeout_ms;
-	unsigned pool_max, pool_idle_ms;
+	unsigned pool_max;     /* requests in flight, and so connections */
+	unsigned pool_idle_ms; /* an unused connection is closed after that */
 	unsigned head_bytes_max;   /* of an answer */
 	const char *ca_file;       /* NULL = the system's */
 };
@@ -54,7 +61,8 @@ struct upstream_events {
 	void (*head)(void *arg, const struct upstream_head *h);
 	void (*body)(void *arg, const char *data, size_t len);
 	void (*done)(void *arg);
-	/* code: ERR_TIMEOUT, ERR_CLOSED, ERR_PROTO, ERR_IO; `sent` = some of the request may have reached the peer */
+	/* code: ERR_TIMEOUT, ERR_CLOSED, ERR_PROTO, ERR_IO (name, connection, TLS); `sent` = some of the request may have
+	 * reached the peer. `msg` is for people; it never holds anything of the request or of the answer. */
 	void (*failed)(void *arg, int code, const char *msg, bool sent);
 };
 
@@ -67,11 +75,13 @@ struct upstream_send {
 	size_t body_len;
 };
 
-/* May call back before it returns only with `failed`. */
+/* Never calls back before it returns. ERR_FULL (pool_max), ERR_INVAL (blanks or control characters in the path, headers
+ * that don't end in CRLF), ERR_NOMEM, ERR_CLOSED (pool being freed): then no callback comes at all. */
 int upstream_start(struct upstream_pool *p, const struct upstream_send *send, const struct upstream_events *ev,
 		   void *arg, struct upstream_request **ret, struct err *err) MUST_CHECK;
+/* The request's pointer is dead after done, failed or cancel have returned. */
 void upstream_cancel(struct upstream_request *r);
-void upstream_pause(struct upstream_request *r);  /* stop reading */
+void upstream_pause(struct upstream_request *r); /* stop reading; callbacks stop with the one under way */
 void upstream_resume(struct upstream_request *r);
 
 struct upstream_stats {

@@ -297,6 +297,30 @@ void recorder_start(struct recorder *r, struct loop *l, struct upstream_pool *p,
 	r->starting = false;
 }
 
+static void on_stutter(struct loop *l, struct loop_timer *t)
+{
+	struct recorder *r = CONTAINER_OF(t, struct recorder, stutter);
+
+	if (r->over)
+		return;
+	if (r->req)
+		upstream_resume(r->req);
+	cr_assert_eq(loop_timer_set(l, t, 0), 0);
+}
+
+static void stutter_hook(struct recorder *r, char event)
+{
+	if (event == 'H' || event == 'B')
+		upstream_pause(r->req);
+}
+
+void recorder_stutter(struct recorder *r, struct loop *l)
+{
+	r->hook = stutter_hook;
+	r->stutter = (struct loop_timer){.cb = on_stutter};
+	cr_assert_eq(loop_timer_set(l, &r->stutter, 0), 0);
+}
+
 struct loop *test_loop(void)
 {
 	struct loop *l = NULL;

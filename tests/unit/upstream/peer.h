@@ -51,10 +51,14 @@ struct recorder {
 	/* What to do from inside: called after the event was written down. */
 	void (*hook)(struct recorder *r, char event);
 	void *user;
+	struct loop_timer stutter;
 };
 
 extern const struct upstream_events recorder_events;
 void recorder_start(struct recorder *r, struct loop *l, struct upstream_pool *p, const struct upstream_send *s);
+
+/* Pauses in every callback, resumes once per pass of the loop. Delete r->stutter before the loop. */
+void recorder_stutter(struct recorder *r, struct loop *l);
 
 struct loop *test_loop(void);
 struct upstream_pool *test_pool(struct loop *l, unsigned port, const struct upstream_opts *o);

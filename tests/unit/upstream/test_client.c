@@ -353,41 +353,22 @@ Test(client, pause_reaches_the_peer, .timeout = T)
 	loop_free(l);
 }
 
-static struct loop_timer pass_timer;
-static struct recorder *pass_rec;
-
-static void on_pass(struct loop *l, struct loop_timer *t)
-{
-	if (pass_rec->over)
-		return;
-	upstream_resume(pass_rec->req);
-	cr_assert_eq(loop_timer_set(l, t, 0), 0);
-}
-
-static void pause_always(struct recorder *r, char event)
-{
-	if (event != 'D' && event != 'F')
-		upstream_pause(r->req);
-}
-
 /* Paused in every single callback, resumed once per pass: the same events, and the connection stays good. */
 Test(client, pause_in_every_callback, .timeout = T)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(framings); i++) {
 		struct peer_answer answers[] = {{.text = framings[i].text, .then = framings[i].then}};
 		struct loop *l = test_loop();
-		struct recorder r = {.hook = pause_always};
+		struct recorder r = {0};
 		struct upstream_pool *p;
 		struct peer peer;
 
 		peer_start(&peer, l, answers, 1);
 		p = test_pool(l, peer.port, NULL);
+		recorder_stutter(&r, l);
 		recorder_start(&r, l, p, NULL);
-		pass_rec = &r;
-		pass_timer = (struct loop_timer){.cb = on_pass};
-		cr_assert_eq(loop_timer_set(l, &pass_timer, 0), 0);
 		test_run(l);
-		loop_timer_del(l, &pass_timer);
+		loop_timer_del(l, &r.stutter);
 		cr_expect_str_eq(r.text, framings[i].events, "%s: %s", framings[i].name, r.text);
 		cr_expect_eq(test_stats(p).idle, framings[i].reused ? 1 : 0, "%s", framings[i].name);
 		upstream_pool_free(p);
@@ -446,6 +427,9 @@ Test(client, timeouts, .timeout = T)
 		loop_free(l);
 	}
 }
+
+static struct loop_timer pass_timer;
+static struct recorder *pass_rec;
 
 /* A slow client is not a slow provider: paused, only the total counts. */
 static void pause_at_head(struct recorder *r, char event)

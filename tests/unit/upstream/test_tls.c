@@ -336,6 +336,35 @@ Test(tls, large_both_ways)
 	free(body);
 }
 
+/* Paused after every record: what OpenSSL has read ahead isn't forgotten (no edge will tell of it again). */
+Test(tls, pause_in_every_callback)
+{
+	const struct tls_script script = {
+		.answer = "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", .filler = 1000000, .answers = 2};
+	struct cert leaf = cert_leaf(&ca, "DNS:localhost", 3600);
+	struct loop *l = test_loop();
+	struct upstream_pool *p;
+	struct tls_peer peer;
+
+	tls_start(&peer, &leaf, 0, &script, 1);
+	p = tls_pool(l, "localhost", peer.port);
+	for (int i = 0; i < 2; i++) {
+		struct recorder r = {0};
+
+		recorder_stutter(&r, l);
+		recorder_start(&r, l, p, NULL);
+		test_run(l);
+		loop_timer_del(l, &r.stutter);
+		cr_expect_eq(r.body_bytes, 1000000, "%d: %zu %s", i, r.body_bytes, r.msg);
+		cr_expect(!r.code, "%d: %s", i, r.msg);
+	}
+	upstream_pool_free(p);
+	tls_stop(&peer);
+	cr_expect_eq(peer.handshakes, 1);
+	cert_done(&leaf);
+	loop_free(l);
+}
+
 /* A close-delimited answer ends well only with close_notify: anyone on the way can forge a FIN. */
 Test(tls, truncation)
 {
