@@ -222,7 +222,7 @@ Test(open, resized_maps_are_copied)
 	kernel_close(k);
 	/* Too small for what is there: refused, and nothing is lost. */
 	o.list_entries_max = 1;
-	cr_expect_neq(open_err(&o, &err), 0);
+	cr_expect_eq(open_err(&o, &err), ERR_FULL);
 	cr_expect(strstr(err.msg, "tg_block4") && strstr(err.msg, "allow more"), "%s", err.msg);
 	o.list_entries_max = 9999;
 	k = room_open_with(&o);

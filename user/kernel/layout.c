@@ -154,6 +154,17 @@ int layout_prepare(struct bpf_object *obj, const struct kernel_opts *opts, struc
 	return 0;
 }
 
+static int move_failed(const struct layout_move *m, int errnum, struct err *err)
+{
+	if (errnum == E2BIG || errnum == ENOSPC)
+		return err_set(err, ERR_FULL,
+			       "pinned map %s holds more than the %u entries now configured: allow more, or remove "
+			       "entries first",
+			       bpf_map__name(m->map), bpf_map__max_entries(m->map));
+	return err_errno(err, errnum, "can't copy pinned map %s into one of %u entries", bpf_map__name(m->map),
+			 bpf_map__max_entries(m->map));
+}
+
 static int move_content(const struct layout_move *m, struct err *err)
 {
 	_cleanup_(walk_done) struct walk w = {0};
@@ -169,10 +180,7 @@ static int move_content(const struct layout_move *m, struct err *err)
 			return rc;
 		n = w.n;
 		if (n && bpf_map_update_batch(bpf_map__fd(m->map), w.keys, w.values, &n, NULL))
-			return err_errno(err, errno,
-					 "pinned map %s holds more than the %u entries now configured; allow more, or "
-					 "remove entries first",
-					 bpf_map__name(m->map), bpf_map__max_entries(m->map));
+			return move_failed(m, errno, err);
 	} while (w.n);
 	return 0;
 }
