@@ -398,7 +398,7 @@ static const struct {
 	 "timed out waiting for more of the answer"},
 	{"total",
 	 {.text = OK_HEAD "Content-Length: 3\r\n\r\nhi"},
-	 {.total_timeout_ms = 20, .idle_timeout_ms = 60000},
+	 {.total_timeout_ms = 300, .idle_timeout_ms = 60000},
 	 "H200 Bhi F-11",
 	 "timed out waiting for more of the answer"},
 };
