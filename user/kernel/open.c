@@ -144,9 +144,7 @@ static int btf_check(struct err *err)
 	if (access(BTF_PATH, R_OK) == 0)
 		return 0;
 	return err_set(err, ERR_UNSUPPORTED,
-		       "this kernel has no BTF (%s is absent): use a kernel with CONFIG_DEBUG_INFO_BTF=y, or run with "
-		       "--no-kernel",
-		       BTF_PATH);
+		       "this kernel has no BTF (%s is absent): use a kernel with CONFIG_DEBUG_INFO_BTF=y", BTF_PATH);
 }
 
 static int load_failed(int errnum, struct err *err)
@@ -157,12 +155,10 @@ static int load_failed(int errnum, struct err *err)
 			return err_set(
 				err, ERR_PERM,
 				"not permitted to load the kernel program: start as root (CAP_BPF, CAP_NET_ADMIN, "
-				"CAP_PERFMON), or run with --no-kernel");
+				"CAP_PERFMON)");
 	}
-	return err_set(
-		err, ERR_UNSUPPORTED,
-		"this kernel refuses the program (%s); Linux 6.1 or newer is needed, or run with --no-kernel: %s",
-		strerrordesc_np(errnum) ? strerrordesc_np(errnum) : "?", trace_tail());
+	return err_set(err, ERR_UNSUPPORTED, "this kernel refuses the program (%s); Linux 6.1 or newer is needed: %s",
+		       strerrordesc_np(errnum) ? strerrordesc_np(errnum) : "?", trace_tail());
 }
 
 static int take_fds(struct kernel *k, struct tollgate_bpf *skel, struct err *err)
