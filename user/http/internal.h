@@ -22,7 +22,7 @@
 /* Beyond stream_buffer_bytes by this much (a producer that doesn't pause) the stream is aborted. */
 #define HTTP_STREAM_SLACK_BYTES (256u << 10)
 /* Room in libmicrohttpd's pool beside the request's head: header records, and the answer's head. */
-#define HTTP_POOL_EXTRA_BYTES 2560u
+#define HTTP_POOL_EXTRA_BYTES 2048u
 #define HTTP_ANSWER_HEAD_BYTES 1024u
 #define HTTP_EXCHANGE_POOL 256u
 #define HTTP_BODY_KEEP_BYTES (32u << 10)
