@@ -207,18 +207,22 @@ static uint32_t count_fresh(const struct entry_batch *b, uint32_t from)
 	return n;
 }
 
+/* How many of n a batch command did. When it fails before its loop it leaves the count as it was given. */
+static uint32_t batch_did(uint32_t asked, uint32_t told, int errnum)
+{
+	return errnum && told >= asked ? 0 : told;
+}
+
 /* As many as the kernel takes from `at` on; 0 or an errno. */
 static int batch_write(struct entry_writer *w, enum kernel_map map, uint32_t *at)
 {
 	struct entry_batch *b = &w->batch[map];
-	uint32_t n = b->n - *at;
+	uint32_t asked = b->n - *at, n = asked;
 	int errnum = 0;
 
 	if (bpf_map_update_batch(w->k->map_fd[map], b->keys + *at * entry_key_size(map), b->values + *at, &n, NULL))
 		errnum = errno;
-	else
-		n = b->n - *at;
-	*at += n;
+	*at += batch_did(asked, n, errnum);
 	return errnum;
 }
 
@@ -251,13 +255,13 @@ static int batch_delete(struct entry_writer *w, enum kernel_map map, struct err 
 	struct entry_batch *b = &w->batch[map];
 
 	for (uint32_t at = 0; at < b->n;) {
-		uint32_t n = b->n - at;
+		uint32_t asked = b->n - at, n = asked;
 		int errnum = 0;
 
 		if (bpf_map_delete_batch(w->k->map_fd[map], b->keys + at * entry_key_size(map), &n, NULL))
 			errnum = errno;
-		if (n) /* never more than the entries there were */
-			entry_count(w->k, map, -(int64_t)n);
+		n = batch_did(asked, n, errnum);
+		entry_count(w->k, map, -(int64_t)n);
 		w->done += n;
 		at += n + (errnum == ENOENT);
 		if (errnum && errnum != ENOENT && errnum != EINTR && errnum != EAGAIN)
