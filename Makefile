@@ -46,19 +46,19 @@ deps:
 	@scripts/deps.sh build
 
 # ---- kernel program
-$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c vmlinux.h $(wildcard bpf/*.h include/tollgate/*.h)
+$(BUILD)/bpf/tollgate.bpf.o: bpf/tollgate.bpf.c vmlinux.h $(wildcard bpf/*.h include/tollgate/*.h)
 	@mkdir -p $(@D)
 	$(CLANG) $(BPF_CFLAGS) -c $< -o $@.tmp
 	@llvm-strip -g $@.tmp 2>/dev/null || true
 	@mv $@.tmp $@
 
-$(BUILD)/gen/%.skel.h: $(BUILD)/bpf/%.bpf.o
+$(SKEL): $(BUILD)/bpf/tollgate.bpf.o
 	@mkdir -p $(@D)
-	$(BPFTOOL) gen skeleton $< name $(subst -,_,$*)_bpf >$@.tmp
+	$(BPFTOOL) gen skeleton $< name tollgate_bpf >$@.tmp
 	@mv $@.tmp $@
 
 # ---- user space
-$(BUILD)/obj/user/kernel/%.o: | $(SKEL)
+$(call objs,kernel): $(SKEL)
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -115,7 +115,7 @@ KT_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 KT_ROOM := $(wildcard tests/kernel/room_*.c)
 KT_PROG := $(filter-out $(KT_ROOM) $(wildcard tests/kernel/bench_*.c),$(wildcard tests/kernel/*.c))
 KT_ARCHIVES := $(foreach l,base kernel,$(if $(wildcard user/$(l)/*.c),$(BUILD)/lib/$(l).a))
-$(BUILD)/obj/tests/kernel/%.o: | $(SKEL)
+$(call KT_OBJ,$(wildcard tests/kernel/*.c)): $(SKEL)
 $(BUILD)/kernel/room: $(call KT_OBJ,$(KT_ROOM)) $(KT_ARCHIVES)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $(call KT_OBJ,$(KT_ROOM)) -Wl,--start-group $(KT_ARCHIVES) -Wl,--end-group $(LIBS) -lcriterion
@@ -126,7 +126,7 @@ KERNEL_BINS := $(if $(KT_ROOM),$(BUILD)/kernel/room) $(if $(KT_PROG),$(BUILD)/ke
 kernel-tests: $(KERNEL_BINS)
 
 # ---- benchmark and test helpers: tests/{bench,system}/NAME.c and tests/kernel/bench_NAME.c, one program each
-TOOL_SRCS := $(wildcard tests/bench/*.c tests/system/*.c tests/kernel/bench_*.c)
+TOOL_SRCS := $(filter-out %.bpf.c,$(wildcard tests/bench/*.c tests/system/*.c tests/kernel/bench_*.c))
 TOOLS := $(foreach s,$(TOOL_SRCS),$(BUILD)/tools/$(basename $(notdir $(s))))
 define tool_program
 $(BUILD)/tools/$(basename $(notdir $(1))): $(BUILD)/obj/$(basename $(1)).o $(KT_ARCHIVES)
@@ -134,7 +134,10 @@ $(BUILD)/tools/$(basename $(notdir $(1))): $(BUILD)/obj/$(basename $(1)).o $(KT_
 	$(CC) $(LDFLAGS) -o $$@ $$< -Wl,--start-group $(KT_ARCHIVES) -Wl,--end-group $(LIBS)
 endef
 $(foreach s,$(TOOL_SRCS),$(eval $(call tool_program,$(s))))
-tools: $(TOOLS)
+$(BUILD)/bpf/xdp_pass.bpf.o: tests/system/xdp_pass.bpf.c vmlinux.h
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+tools: $(TOOLS) $(BUILD)/bpf/xdp_pass.bpf.o
 
 # ---- what people call
 run: deps ## set up, build, and run a working gateway with a demo tenant and key

@@ -118,8 +118,10 @@ class Stack:
             sh("ip", "-n", ns, "addr", "add", f"{a4}/24", "dev", dev)
             sh("ip", "-n", ns, "addr", "add", f"{a6}/64", "dev", dev, "nodad")
             sh("ip", "-n", ns, "link", "set", dev, "up")
-            # Offloaded checksums would hide a wrong one; NAPI (by GRO) on the peer lets XDP_TX packets in.
-            sh("nsenter", f"--net=/run/netns/{ns}", "ethtool", "-K", dev, "tx", "off", "gso", "off", "tso", "off", "gro", "on")
+            # Offloaded checksums would hide a wrong one.
+            sh("nsenter", f"--net=/run/netns/{ns}", "ethtool", "-K", dev, "tx", "off", "gso", "off", "tso", "off")
+        # veth hands on what the peer's program sends with XDP_TX only where it has a program too.
+        sh("ip", "-n", self.ns_client, "link", "set", "dev", "tgv1", "xdpdrv", "obj", os.path.join(BUILD, "bpf", "xdp_pass.bpf.o"), "sec", "xdp")
 
     def in_ns(self, ns, *argv):
         return ["nsenter", f"--net=/run/netns/{ns}", *argv] if self.netns else list(argv)
@@ -135,6 +137,14 @@ class Stack:
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             return s.getsockname()[1]
+
+    def lose(self, percent):
+        """Loses packets each way, at the client's ends of the link; 0 = none any more. (Not every kernel has netem.)"""
+        sh(*self.client("nft", "flush", "ruleset"))
+        if percent:
+            rules = "".join(f"chain {hook} {{\n type filter hook {hook} priority 0;\n numgen random mod 1000 < {percent * 10} counter drop;\n}}\n"
+                            for hook in ("input", "output"))
+            sh(*self.client("nft", "-f", "-"), input=f"table inet loss {{\n{rules}}}\n")
 
     # ---- processes
     def spawn(self, argv, name, env=None):
