@@ -78,6 +78,8 @@ static void view_key(struct buf *out, json_t *json, int64_t now_ms)
 
 	if (*string_at(json, "id"))
 		buf_printf(out, "key %s of tenant %s\n", string_at(json, "id"), string_at(json, "tenant"));
+	else
+		buf_puts(out, "tollgated has no such key\n");
 	put_verdict(out, json_object_get(json, "verdict"), "a request with this key");
 	if (json_is_false(json_object_get(json, "well_formed")))
 		buf_puts(out, "its check part is wrong: a typing error, or not a Tollgate key\n");
