@@ -45,6 +45,8 @@ TestSuite(live, .init = gate_setup, .fini = gate_teardown, .timeout = 120);
 /* How a client sends its request. */
 enum style { WHOLE, BODY_LATER, BIG_BODY, EXPECT, PIPELINED, HALF_CLOSE, STYLES };
 
+static const char *server_address = SERVER;
+
 static void shell(const char *command)
 {
 	cr_assert(system(command) == 0, "%s", command);
@@ -150,7 +152,7 @@ static int one_request(enum style style, char what[200])
 	ssize_t n = 0;
 	const char *body;
 
-	inet_pton(AF_INET, SERVER, &to.sin_addr);
+	inet_pton(AF_INET, server_address, &to.sin_addr);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (fd < 0 || connect(fd, (void *)&to, sizeof(to)) != 0) {
 		snprintf(what, 200, "connect: %s", strerror(errno));
@@ -317,6 +319,13 @@ static void in_client(pid_t pid, const char *dev, unsigned loss)
 	close(there);
 }
 
+static void refuse_key(void)
+{
+	gate_learn(KEY, 9, 8);
+	*gate_rate(9, TG_DIM_REQUESTS) = rate_of(1, 600000000000ull, 0);
+	gate_exhaust(9, TG_DIM_REQUESTS);
+}
+
 static void run_clients(bool tc, unsigned loss, int per_thread)
 {
 	int down[2], up[2], listener;
@@ -327,9 +336,7 @@ static void run_clients(bool tc, unsigned loss, int per_thread)
 	pid_t pid;
 
 	rounds = per_thread;
-	gate_learn(KEY, 9, 8);
-	*gate_rate(9, TG_DIM_REQUESTS) = rate_of(1, 600000000000ull, 0);
-	gate_exhaust(9, TG_DIM_REQUESTS);
+	refuse_key();
 	cr_assert(pipe(down) == 0 && pipe(up) == 0);
 	pid = fork();
 	cr_assert(pid >= 0);
@@ -378,6 +385,35 @@ static void run_clients(bool tc, unsigned loss, int per_thread)
 	cr_expect(answered * 10 >= (uint64_t)r.tally.asked * 8, "%d at the NIC, %d behind it", (int)answered,
 		  (int)served);
 	cr_expect_eq(gate_stat(TG_VERDICT_DROP, TG_REASON_MALFORMED), 0);
+	cr_expect_eq(gate_health().helper_failed, 0);
+}
+
+/* Generic mode on loopback, as `make run` has it: one program sees both directions, clients live beside the server. */
+Test(live, lo_generic)
+{
+	pthread_t t[THREADS], acceptor;
+	char states[64];
+	int listener;
+
+	rounds = 12;
+	server_address = "127.0.0.1";
+	refuse_key();
+	cr_assert(bpf_xdp_attach((int)if_nametoindex("lo"), bpf_program__fd(gate.skel->progs.tg_xdp),
+				 1u << 1 /* generic */, NULL) == 0);
+	listener = listen_deferred();
+	cr_assert(pthread_create(&acceptor, NULL, accept_thread, (void *)(size_t)listener) == 0);
+	for (size_t i = 0; i < THREADS; i++)
+		cr_assert(pthread_create(&t[i], NULL, client_thread, (void *)i) == 0);
+	for (size_t i = 0; i < THREADS; i++)
+		pthread_join(t[i], NULL);
+	shutdown(listener, SHUT_RDWR);
+	pthread_join(acceptor, NULL);
+	close(listener);
+	cr_expect_eq(served, 0, "%d refused connections were accepted", (int)served);
+	cr_expect_eq(tally.refused, THREADS * rounds, "%d refused, %d resets, %d other: %s", tally.refused, tally.reset,
+		     tally.other, tally.what);
+	cr_expect(wait_closed(states, sizeof(states)) == 0, "open: %s", states);
+	cr_expect_eq(gate_stat(TG_VERDICT_ANSWER, TG_REASON_KEY_REQUESTS), (uint64_t)(THREADS * rounds));
 	cr_expect_eq(gate_health().helper_failed, 0);
 }
 
