@@ -38,7 +38,7 @@ void *arena_alloc(struct arena *a, size_t size)
 
 	if (size > SIZE_MAX - align)
 		return NULL;
-	rounded = (size + align - 1) / align * align;
+	rounded = size ? (size + align - 1) / align * align : align; /* also nothing has an address of its own */
 	if (a->max && (rounded > a->max || a->used > a->max - rounded))
 		return NULL;
 	if (rounded > a->left && arena_grow(a, rounded) < 0)

@@ -1,5 +1,7 @@
 #include "base/buf.h"
 
+#include "base/utf8.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -128,23 +130,6 @@ char *buf_steal(struct buf *b)
 	return s;
 }
 
-/* Length of the valid UTF-8 sequence at s (1 to 4), or 0. Rejects overlong forms, surrogates and > U+10FFFF. */
-static size_t utf8_len(const unsigned char *s, size_t left)
-{
-	unsigned char c = s[0];
-	size_t n = c < 0x80 ? 1 : c >= 0xc2 && c <= 0xdf ? 2 : (c & 0xf0) == 0xe0 ? 3 : c >= 0xf0 && c <= 0xf4 ? 4 : 0;
-
-	if (!n || n > left)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	if ((c == 0xe0 && s[1] < 0xa0) || (c == 0xed && s[1] > 0x9f) || (c == 0xf0 && s[1] < 0x90) ||
-	    (c == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return n;
-}
-
 static void put_json_char(struct buf *b, unsigned char c)
 {
 	switch (c) {
@@ -178,7 +163,7 @@ int buf_put_json_string(struct buf *b, const char *s, size_t len)
 
 	buf_putc(b, '"');
 	while (i < len) {
-		size_t n = utf8_len(p + i, len - i);
+		size_t n = utf8_sequence_len(s + i, len - i);
 
 		if (n == 0) {
 			buf_puts(b, "\\ufffd");
