@@ -144,7 +144,7 @@ void handle_key_create(struct admin_call *c)
 	if (name && expires && (!json_is_integer(expires) || json_integer_value(expires) < 0))
 		reply_error(c, 400, "invalid", "expires_ms must be a Unix time in milliseconds, 0 for never");
 	else if (name)
-		create_key(c, tenant, name, json_integer_value(expires));
+		create_key(c, tenant, *name ? name : "unnamed", json_integer_value(expires));
 	json_decref(o);
 }
 

@@ -15,6 +15,9 @@
 /* Larger answers are passed on as they come, without a look at their usage. */
 #define ANSWER_BUFFER_MAX ((size_t)4 << 20)
 
+/* The head and the error event get out before the reset; a reset in the same breath would overtake them. */
+#define CUT_AFTER_NS 1000000u
+
 /* ---- headers */
 
 struct passed_header {
@@ -210,7 +213,23 @@ void deliver_failed(struct call *c, int code)
 		if (openai_error_event(out, "The provider's answer broke off.", "server_error", "upstream_failed") == 0)
 			(void)http_stream_write(c->x, out->data, out->len);
 	}
-	http_stream_abort(c->x);
+	c->cut = true;
+	if (loop_timer_set(c->w->loop, &c->w->cut, loop_now_ns(c->w->loop) + CUT_AFTER_NS) < 0)
+		http_stream_abort(c->x);
+}
+
+void worker_cut(struct loop *l, struct loop_timer *t)
+{
+	struct gateway_worker *w = CONTAINER_OF(t, struct gateway_worker, cut);
+
+	(void)l;
+	for (struct call *c = w->calls, *next; c; c = next) {
+		next = c->next;
+		if (!c->cut)
+			continue;
+		c->cut = false;
+		http_stream_abort(c->x);
+	}
 }
 
 /* ---- stages */

@@ -78,6 +78,7 @@ struct gateway_worker {
 	struct buf scratch; /* one stream piece or one header block at a time */
 	struct worker_meters meters;
 	struct loop_timer tick;
+	struct loop_timer cut; /* streams to be reset once what they hold is out */
 	uint64_t log_window_ns;
 	unsigned log_count, log_dropped;
 	bool draining;
@@ -108,5 +109,7 @@ bool worker_may_log(struct gateway_worker *w);
 
 extern const struct http_handler call_handler;
 void call_abort(struct call *c);
+/* Resets the streams whose end was marked `cut`. */
+void worker_cut(struct loop *l, struct loop_timer *t);
 
 #endif

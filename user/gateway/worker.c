@@ -229,6 +229,7 @@ int gateway_worker_new(struct gateway *gw, unsigned index, struct loop *l, const
 	w->loop = l;
 	w->opts = *opts;
 	w->tick.cb = tick;
+	w->cut.cb = worker_cut;
 	w->opts.tls_cert_pem = w->opts.tls_key_pem = NULL;
 	rc = keycache_init(&w->keys);
 	if (rc == 0)
@@ -297,6 +298,7 @@ void gateway_worker_free(struct gateway_worker *w)
 	if (w->index < w->gw->n_workers)
 		atomic_store(&w->gw->workers[w->index], NULL);
 	loop_timer_del(w->loop, &w->tick);
+	loop_timer_del(w->loop, &w->cut);
 	http_server_free(w->tls);
 	http_server_free(w->plain);
 	if (w->current) {
