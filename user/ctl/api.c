@@ -132,6 +132,7 @@ int api_call(struct ctl *ctl, struct api_request *r, struct api_reply *ret, stru
 	if (ret->status < 200 || ret->status > 299)
 		return refused(ret, err);
 	if (ret->text.len && !ret->json && !r->any_answer)
-		return err_set(err, ERR_PROTO, "what answers at %s isn't tollgated: its answer is no JSON", ctl->socket);
+		return err_set(err, ERR_PROTO, "what answers at %s isn't tollgated: its answer is no JSON",
+			       ctl->socket);
 	return 0;
 }

@@ -12,7 +12,7 @@ struct api_request {
 	const char *content_type; /* of body */
 	const void *body;
 	size_t body_len;
-	bool any_answer;          /* else a successful answer that isn't JSON is ERR_PROTO */
+	bool any_answer; /* else a successful answer that isn't JSON is ERR_PROTO */
 };
 
 struct api_reply {

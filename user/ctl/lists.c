@@ -314,63 +314,102 @@ static int get_page(struct ctl *ctl, enum kernel_list list, uint64_t limit, cons
 	return api_call(ctl, &request, reply, err);
 }
 
-/* Pages until `limit` entries are there or the list ends; "next" of the last page stays in the result. */
-static int list_pages(struct ctl *ctl, enum kernel_list list, uint64_t limit, const char *after, json_t **ret,
-		      struct err *err)
+static const struct view_column list_columns[] = {
+	{"cidr", "ENTRY", VIEW_TEXT},    {"expires_ms", "EXPIRES", VIEW_EXPIRES},
+	{"source", "SOURCE", VIEW_TEXT}, {"reason", "REASON", VIEW_TEXT},
+	{NULL, NULL, VIEW_TEXT},
+};
+
+struct listing {
+	uint64_t limit; /* 0 = all */
+	const char *after;
+	uint64_t n;      /* entries so far */
+	json_t *entries; /* with --json: all of them */
+	json_t *next;    /* where the next page starts; NULL = the list is at its end */
+	struct view_pages pages;
+};
+
+static void listing_done(struct listing *l)
 {
-	_cleanup_(json_decrefp) json_t *all = json_array();
-	_cleanup_(json_decrefp) json_t *next = NULL;
-	bool more = true;
+	json_decref(l->entries);
+	json_decref(l->next);
+}
 
-	while (more && (!limit || json_array_size(all) < limit)) {
+/* For people a page goes out as it comes: a list of a million entries needs no memory of its own. */
+static int take_page(struct ctl *ctl, struct listing *l, json_t *page, struct err *err)
+{
+	_cleanup_(buf_done) struct buf out = BUF_INIT;
+	json_t *entries = json_object_get(page, "entries"), *next = json_object_get(page, "next");
+	size_t n = json_array_size(entries);
+
+	l->n += n;
+	json_decref(l->next);
+	/* An empty page ends the list, whatever it says of a next one. */
+	l->next = n && json_is_string(next) && *json_string_value(next) ? json_incref(next) : NULL;
+	if (ctl->json)
+		return json_array_extend(l->entries, entries) ? err_set(err, ERR_NOMEM, "out of memory") : 0;
+	view_table_page(&out, entries, list_columns, &l->pages, clock_wall_ms());
+	if (l->next && l->limit && l->n >= l->limit)
+		buf_printf(&out, "(more: --after %s, or --limit 0 for all)\n", json_string_value(l->next));
+	return output_text(&out, err);
+}
+
+static int list_pages(struct ctl *ctl, enum kernel_list list, struct listing *l, struct err *err)
+{
+	do {
 		_cleanup_(api_reply_done) struct api_reply reply = {0};
-		int rc = get_page(ctl, list, limit ? limit - json_array_size(all) : 0,
-				  next ? json_string_value(next) : after, &reply, err);
+		int rc = get_page(ctl, list, l->limit ? l->limit - l->n : 0,
+				  l->next ? json_string_value(l->next) : l->after, &reply, err);
 
+		if (rc == 0)
+			rc = take_page(ctl, l, reply.json, err);
 		if (rc < 0)
 			return rc;
-		json_array_extend(all, json_object_get(reply.json, "entries"));
-		json_decref(next);
-		next = json_incref(json_object_get(reply.json, "next"));
-		/* An empty page ends it, whatever it says of a next one. */
-		more = next && json_is_string(next) && *json_string_value(next) &&
-		       json_array_size(json_object_get(reply.json, "entries"));
-	}
-	*ret = json_pack("{s:O, s:O?}", "entries", all, "next", more ? next : NULL);
-	return *ret ? 0 : err_set(err, ERR_NOMEM, "out of memory");
+	} while (l->next && (!l->limit || l->n < l->limit));
+	return 0;
 }
 
 static void view_list(struct buf *out, json_t *json, int64_t now_ms)
 {
-	static const struct view_column columns[] = {
-		{"cidr", "ENTRY", VIEW_TEXT},    {"expires_ms", "EXPIRES", VIEW_EXPIRES},
-		{"source", "SOURCE", VIEW_TEXT}, {"reason", "REASON", VIEW_TEXT},
-		{NULL, NULL, VIEW_TEXT},
-	};
-	const char *next = json_string_value(json_object_get(json, "next"));
+	view_table(out, json_object_get(json, "entries"), list_columns, now_ms);
+}
 
-	view_table(out, json_object_get(json, "entries"), columns, now_ms);
-	if (next)
-		buf_printf(out, "(more: --after %s, or --limit 0 for all)\n", next);
+static int list_instead(struct ctl *ctl, enum kernel_list list, const struct listing *l, int rc, struct err *err)
+{
+	_cleanup_(pinned_closep) struct kernel *k = NULL;
+	_cleanup_(json_decrefp) json_t *result = NULL;
+
+	rc = pinned_instead(ctl, rc, &k, err);
+	if (rc < 0)
+		return rc;
+	if (l->after)
+		return err_set(err, ERR_UNSUPPORTED,
+			       "the kernel's lists have no order, so that --after needs tollgated");
+	rc = list_pinned(k, list, l->limit, &result, err);
+	if (rc < 0)
+		return rc;
+	if (l->limit && json_array_size(json_object_get(result, "entries")) == l->limit)
+		output_note("there may be more than these %" PRIu64 " entries; --limit 0 shows all", l->limit);
+	return output(ctl, result, view_list, err);
 }
 
 static int list_list(struct ctl *ctl, enum kernel_list list, const struct ctl_args *args, struct err *err)
 {
-	_cleanup_(pinned_closep) struct kernel *k = NULL;
+	_cleanup_(listing_done) struct listing l = {.limit = LIST_DEFAULT, .entries = json_array()};
 	_cleanup_(json_decrefp) json_t *result = NULL;
-	uint64_t limit = LIST_DEFAULT;
 	int rc;
 
-	rc = ctl_option_number(args, "limit", &limit, err);
+	l.after = ctl_option(args, "after");
+	rc = ctl_option_number(args, "limit", &l.limit, err);
 	if (rc)
 		return rc;
-	rc = list_pages(ctl, list, limit, ctl_option(args, "after"), &result, err);
-	if (rc < 0) {
-		rc = pinned_instead(ctl, rc, &k, err);
-		if (rc == 0)
-			rc = list_pinned(k, list, limit, &result, err);
-	}
-	return rc < 0 ? rc : output(ctl, result, view_list, err);
+	rc = list_pages(ctl, list, &l, err);
+	if (rc < 0)
+		return l.n ? rc : list_instead(ctl, list, &l, rc, err);
+	if (!ctl->json)
+		return 0;
+	result = json_pack("{s:O, s:O?}", "entries", l.entries, "next", l.next);
+	return output(ctl, result, NULL, err);
 }
 
 /* ---- rows of the table */

@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define COLUMNS_MAX 24u
-
 /* ---- values */
 
 static void put_grouped(struct buf *out, int64_t v)
@@ -190,7 +188,7 @@ static void put_padded(struct buf *out, const char *text, size_t width, bool rig
 struct table {
 	const struct view_column *columns;
 	size_t n_columns;
-	size_t width[COLUMNS_MAX];
+	struct view_pages *pages;
 	struct buf cell;
 	int64_t now_ms;
 };
@@ -207,14 +205,14 @@ static void measure(struct table *t, json_t *rows)
 	json_t *row;
 	size_t i;
 
-	for (size_t c = 0; c < t->n_columns; c++)
-		t->width[c] = width_of(t->columns[c].title);
+	for (size_t c = 0; c < t->n_columns && !t->pages->started; c++)
+		t->pages->width[c] = width_of(t->columns[c].title);
 	json_array_foreach(rows, i, row) for (size_t c = 0; c < t->n_columns; c++)
 	{
 		size_t w = width_of(cell_text(t, row, c));
 
-		if (w > t->width[c])
-			t->width[c] = w;
+		if (w > t->pages->width[c])
+			t->pages->width[c] = w;
 	}
 }
 
@@ -224,30 +222,41 @@ static void put_row(struct buf *out, struct table *t, json_t *row, unsigned inde
 	for (size_t c = 0; c < t->n_columns; c++) {
 		const char *text = row ? cell_text(t, row, c) : t->columns[c].title;
 
-		put_padded(out, text, t->width[c], right_aligned(t->columns[c].format), c + 1 == t->n_columns);
+		put_padded(out, text, t->pages->width[c], right_aligned(t->columns[c].format), c + 1 == t->n_columns);
 	}
 	while (out->len && out->data[out->len - 1] == ' ') /* no blanks at a line's end */
 		out->data[--out->len] = '\0';
 	buf_putc(out, '\n');
 }
 
-static void put_table(struct buf *out, json_t *rows, const struct view_column *columns, unsigned indent, int64_t now_ms)
+static void put_table(struct buf *out, json_t *rows, const struct view_column *columns, struct view_pages *pages,
+		      unsigned indent, int64_t now_ms)
 {
-	struct table t = {.columns = columns, .now_ms = now_ms};
+	struct table t = {.columns = columns, .pages = pages, .now_ms = now_ms};
 	json_t *row;
 	size_t i;
 
-	while (t.n_columns < COLUMNS_MAX && columns[t.n_columns].field)
+	while (t.n_columns < VIEW_COLUMNS_MAX && columns[t.n_columns].field)
 		t.n_columns++;
 	measure(&t, rows);
-	put_row(out, &t, NULL, indent);
+	if (!pages->started)
+		put_row(out, &t, NULL, indent);
+	pages->started = true;
 	json_array_foreach(rows, i, row) put_row(out, &t, row, indent);
 	buf_done(&t.cell);
 }
 
 void view_table(struct buf *out, json_t *rows, const struct view_column *columns, int64_t now_ms)
 {
-	put_table(out, rows, columns, 0, now_ms);
+	struct view_pages pages = {0};
+
+	put_table(out, rows, columns, &pages, 0, now_ms);
+}
+
+void view_table_page(struct buf *out, json_t *rows, const struct view_column *columns, struct view_pages *pages,
+		     int64_t now_ms)
+{
+	put_table(out, rows, columns, pages, 0, now_ms);
 }
 
 void view_fields(struct buf *out, json_t *object, const struct view_column *fields, int64_t now_ms)
@@ -329,19 +338,20 @@ static bool array_of_objects(json_t *value)
 /* Columns from the first object's fields. */
 static void put_any_table(struct buf *out, json_t *rows, unsigned indent, int64_t now_ms)
 {
-	struct view_column columns[COLUMNS_MAX + 1] = {{0}};
+	struct view_column columns[VIEW_COLUMNS_MAX + 1] = {{0}};
+	struct view_pages pages = {0};
 	const char *name;
 	json_t *value;
 	size_t n = 0;
 
-	json_object_foreach(json_array_get(rows, 0), name, value) if (n < COLUMNS_MAX)
+	json_object_foreach(json_array_get(rows, 0), name, value) if (n < VIEW_COLUMNS_MAX)
 	{
 		enum view_format f = format_of(name);
 		bool text = json_is_string(value) || json_is_boolean(value);
 
 		columns[n++] = (struct view_column){name, name, text ? VIEW_TEXT : f};
 	}
-	put_table(out, rows, columns, indent, now_ms);
+	put_table(out, rows, columns, &pages, indent, now_ms);
 }
 
 static size_t widest_name(json_t *object)

@@ -28,6 +28,14 @@ struct view_column {
 
 /* An array of objects as an aligned table. */
 void view_table(struct buf *out, json_t *rows, const struct view_column *columns, int64_t now_ms);
+/* The same, page by page: titles before the first one only, columns only ever get wider. */
+#define VIEW_COLUMNS_MAX 24u
+struct view_pages {
+	bool started;
+	size_t width[VIEW_COLUMNS_MAX];
+};
+void view_table_page(struct buf *out, json_t *rows, const struct view_column *columns, struct view_pages *pages,
+		     int64_t now_ms);
 /* "name  value" lines of an object's scalars, in the given order; fields that aren't there are left out. */
 void view_fields(struct buf *out, json_t *object, const struct view_column *fields, int64_t now_ms);
 /* Columns of limits: an array of what GET /admin/v1/limits calls dimensions; `owner` adds one from that field. */
