@@ -145,6 +145,7 @@ static void conn_new(struct http_shard *sh, struct MHD_Connection *c, void **soc
 		conn->cookie = 0;
 	ip_add(s, conn->peer);
 	s->connections++;
+	sh->connections++;
 	conn->phase = HTTP_PHASE_HEAD;
 	list_append(&s->phases[HTTP_PHASE_HEAD], conn);
 	conn_enter(conn, HTTP_PHASE_IDLE);
@@ -179,6 +180,7 @@ static void conn_end(struct http_conn *conn)
 	list_remove(&s->phases[conn->phase], conn);
 	ip_remove(s, conn->peer);
 	s->connections--;
+	conn->shard->connections--;
 	conn_stale(conn);
 	free(conn);
 }

@@ -149,8 +149,7 @@ static void admit(struct http_listener *li, int fd, const struct sockaddr_storag
 	}
 	if (!li->is_unix)
 		(void)set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-	sh = &s->shards[s->next_shard];
-	s->next_shard = (s->next_shard + 1) % s->opts.shards;
+	sh = shard_choose(s);
 	/* Closes the socket itself when it fails. */
 	if (MHD_add_connection(sh->mhd, fd, a, len) == MHD_YES)
 		shard_mark(sh);

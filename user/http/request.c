@@ -92,19 +92,28 @@ void request_refuse_straight(struct http_conn *conn, enum http_refusal why)
 		exchange_finish(own, conn->refused);
 }
 
-/* Whose request is libmicrohttpd about to refuse? */
-static struct http_conn *find_culprit(struct http_shard *sh)
+/* How likely is it that this page is for that connection? 0 = it can't be. */
+static int suspicion(const struct http_conn *c, unsigned status)
+{
+	int unread = 0;
+
+	if (c->refused || c->phase > HTTP_PHASE_BODY)
+		return 0;
+	if ((status == 431 && (!c->x || c->x->head_done)) || (status == 414 && c->x))
+		return 0; /* 431 comes after the request line, 414 before its end */
+	if (c->phase == HTTP_PHASE_IDLE)
+		return 1;
+	return ioctl(c->io.fd, FIONREAD, &unread) == 0 && unread == 0 ? 3 : 2; /* its bytes have been read */
+}
+
+static struct http_conn *find_culprit(struct http_shard *sh, unsigned status)
 {
 	struct http_conn *best = NULL;
 	int best_score = 0;
 
 	for (struct http_conn *c = sh->fresh; c; c = c->fresh_next) {
-		int unread = 0, score = 1;
+		int score = suspicion(c, status);
 
-		if (c->refused || c->phase > HTTP_PHASE_BODY)
-			continue;
-		if (c->phase != HTTP_PHASE_IDLE)
-			score = ioctl(c->io.fd, FIONREAD, &unread) == 0 && unread == 0 ? 3 : 2;
 		if (score == best_score)
 			best = NULL; /* two of them: can't tell */
 		if (score > best_score) {
@@ -117,7 +126,7 @@ static struct http_conn *find_culprit(struct http_shard *sh)
 
 void request_own_page(struct http_shard *sh, unsigned status)
 {
-	struct http_conn *conn = find_culprit(sh);
+	struct http_conn *conn = find_culprit(sh, status);
 	enum http_refusal why = status == 413                    ? HTTP_REFUSE_BODY_TOO_LARGE
 				: status == 414 || status == 431 ? HTTP_REFUSE_HEAD_TOO_LARGE
 								 : HTTP_REFUSE_BAD_REQUEST;

@@ -17,6 +17,21 @@ void shard_mark(struct http_shard *sh)
 	sh->server->dirty = sh;
 }
 
+struct http_shard *shard_choose(struct http_server *s)
+{
+	struct http_shard *best = &s->shards[0];
+
+	for (unsigned i = 0; i < s->opts.shards; i++) {
+		struct http_shard *sh = &s->shards[i];
+
+		if (sh->connections < HTTP_SHARD_FILL)
+			return sh;
+		if (sh->connections < best->connections)
+			best = sh;
+	}
+	return best;
+}
+
 static void shard_run(struct http_shard *sh)
 {
 	MHD_UNSIGNED_LONG_LONG wait_ms;
