@@ -2,6 +2,12 @@
  * Method: sequences of segments against a real socket in SYN_RECV; after each, what came out and where it goes. */
 #include "gate.h"
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#include "tollgate.skel.h"
+#pragma GCC diagnostic pop
+
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
@@ -225,5 +231,63 @@ Test(flow, refusal_stands)
 	gate.buckets[9].tat_ns[TG_DIM_REQUESTS] = 0;
 	gate_run(GATE_XDP, f.b, f.len, &s);
 	cr_expect(s.verdict == TG_VERDICT_ABSORB && s.reason == TG_REASON_FLOW_RETRANSMIT);
+	conn_close(&c);
+}
+
+static void refuse_one(struct conn *c, struct frame *f)
+{
+	struct spec spec;
+
+	limited_key();
+	conn_open(c, false, true);
+	spec = conn_segment(c, REQUEST);
+	frame_build(f, &spec);
+	gate_expect(GATE_XDP, f, TG_VERDICT_ANSWER, TG_REASON_KEY_REQUESTS, "refused", NULL);
+}
+
+/* F4. The entry's first word is when it was last used (bpf/work.h). */
+Test(flow, stale_entry_means_nothing)
+{
+	struct bpf_map *m = gate.skel->maps.tg_flows;
+	size_t size = bpf_map__value_size(m);
+	uint64_t value[64], seen_ns;
+	struct tg_flow_key key;
+	struct conn c;
+	struct frame f, ack;
+	struct spec spec;
+
+	refuse_one(&c, &f);
+	spec = conn_segment(&c, NULL);
+	frame_build(&ack, &spec);
+	for (int age_s = 119; age_s <= 121; age_s += 2) {
+		cr_assert(size <= sizeof(value) && bpf_map__get_next_key(m, NULL, &key, sizeof(key)) == 0);
+		cr_assert(bpf_map__lookup_elem(m, &key, sizeof(key), value, size, 0) == 0);
+		seen_ns = gate_now_ns() - (uint64_t)age_s * 1000000000u;
+		value[0] = seen_ns;
+		cr_assert(bpf_map__update_elem(m, &key, sizeof(key), value, size, BPF_ANY) == 0);
+		if (age_s < 120)
+			gate_run(GATE_XDP, ack.b, ack.len, &(struct seen){0});
+		else
+			gate_expect(GATE_XDP, &ack, TG_VERDICT_PASS, TG_REASON_NO_REQUEST, "stale", NULL);
+		cr_expect_eq(bpf_map__get_next_key(m, NULL, &key, sizeof(key)) == 0, age_s < 120, "after %d s", age_s);
+	}
+	conn_close(&c);
+}
+
+/* A template that was replaced while the flow lives: the client must not get two texts mixed. */
+Test(flow, replaced_template_is_not_mixed)
+{
+	uint32_t i = tg_answer_index(TG_DIALECT_OPENAI, TG_REASON_KEY_REQUESTS);
+	struct tg_answer a;
+	struct conn c;
+	struct frame f;
+
+	refuse_one(&c, &f);
+	cr_assert(bpf_map__lookup_elem(gate.skel->maps.tg_answers, &i, sizeof(i), &a, sizeof(a), 0) == 0);
+	a.text[9] = '5';
+	a.csum += 1;
+	cr_assert(bpf_map__update_elem(gate.skel->maps.tg_answers, &i, sizeof(i), &a, sizeof(a), BPF_ANY) == 0);
+	gate_expect(GATE_XDP, &f, TG_VERDICT_PASS, TG_REASON_INTERNAL, "replaced", NULL);
+	cr_expect_eq(gate_health().helper_failed, 1);
 	conn_close(&c);
 }
