@@ -113,6 +113,9 @@ class Stack:
         for ns in (self.ns_server, self.ns_client):
             sh("ip", "netns", "add", ns)
             sh("ip", "-n", ns, "link", "set", "lo", "up")
+            # Tens of thousands of short connections from one address: ports shall not run out, nor their search grow slow.
+            sh("nsenter", f"--net=/run/netns/{ns}", "sysctl", "-qw", "net.ipv4.ip_local_port_range=1024 65000", "net.ipv4.tcp_tw_reuse=1",
+               "net.ipv4.tcp_max_tw_buckets=2000")
         sh("ip", "link", "add", "tgv0", "netns", self.ns_server, "type", "veth", "peer", "name", "tgv1", "netns", self.ns_client)
         for ns, dev, a4, a6 in ((self.ns_server, "tgv0", self.SERVER4, self.SERVER6), (self.ns_client, "tgv1", self.CLIENT4, self.CLIENT6)):
             sh("ip", "-n", ns, "addr", "add", f"{a4}/24", "dev", dev)
