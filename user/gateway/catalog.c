@@ -15,21 +15,12 @@ static uint32_t name_hash(const char *s, size_t len)
 	return h;
 }
 
-static bool has_path(const char *url)
-{
-	const char *host = strstr(url, "://");
-	const char *slash = host ? strchr(host + 3, '/') : NULL;
-
-	return slash && slash[1];
-}
-
 static int make_provider(struct catalog_provider *p, const struct conf_provider *conf, unsigned index)
 {
 	struct buf b = BUF_INIT;
 
 	p->conf = conf;
 	p->index = index;
-	p->has_prefix = has_path(conf->base_url);
 	buf_puts(&b, "Content-Type: application/json\r\nUser-Agent: tollgate/" TOLLGATE_VERSION "\r\n");
 	if (conf->api_key && *conf->api_key)
 		buf_printf(&b, "Authorization: Bearer %s\r\n", conf->api_key);

@@ -11,7 +11,6 @@
 struct catalog_provider {
 	const struct conf_provider *conf;
 	unsigned index;
-	bool has_prefix;     /* base_url names the API's root itself ("https://host/v1") */
 	char *headers;       /* authorization and content type, each line with CRLF */
 	size_t headers_len;
 };

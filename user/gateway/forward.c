@@ -75,14 +75,8 @@ static int make_headers(struct call *c)
 	return b->failed ? ERR_NOMEM : 0;
 }
 
-/* A base URL with a path names the API's root itself, as SDKs have it. */
-static const char *upstream_path(const struct call *c)
-{
-	static const char *const full[] = { [TG_ROUTE_CHAT_COMPLETIONS] = "/v1/chat/completions",
-					    [TG_ROUTE_EMBEDDINGS] = "/v1/embeddings" };
-
-	return full[c->route] + (c->deployment->provider->has_prefix ? 3 : 0);
-}
+static const char *const upstream_paths[] = { [TG_ROUTE_CHAT_COMPLETIONS] = "/v1/chat/completions",
+					      [TG_ROUTE_EMBEDDINGS] = "/v1/embeddings" };
 
 static void on_head(void *arg, const struct upstream_head *h)
 {
@@ -144,7 +138,7 @@ static const struct upstream_events events = {
 enum call_step call_forward(struct call *c)
 {
 	const struct worker_pool *pool = c->wc->pools[c->deployment->provider->index];
-	struct upstream_send send = { .method = "POST", .path = upstream_path(c) };
+	struct upstream_send send = { .method = "POST", .path = upstream_paths[c->route] };
 	struct upstream_request *request = NULL;
 	const char *body;
 	unsigned attempt;
