@@ -1,5 +1,6 @@
-/* Puts the gate on an interface for drop_rate.py: a block list of many entries with one address among them.
- * Usage: drop_rate_gate up PIN_DIR IFNAME hash|prefix ADDRESS | count PIN_DIR | down PIN_DIR */
+/* Puts the gate on an interface for drop_rate.py: a block list of many entries with one address among them. Answers
+ * each line of standard input with the number of packets dropped by the list; at the end of input everything is
+ * detached. Usage: drop_rate_gate PIN_DIR IFNAME hash|prefix ADDRESS */
 #include "kernel/kernel.h"
 
 #include <arpa/inet.h>
@@ -8,12 +9,6 @@
 #include <string.h>
 
 #define ENTRIES 10000
-
-static int failed(const struct err *err)
-{
-	fprintf(stderr, "drop_rate_gate: %s\n", err->msg);
-	return 1;
-}
 
 static void no_rates(uint32_t subject, struct tg_rate_block *ret, void *arg)
 {
@@ -39,58 +34,62 @@ static int put_entries(struct kernel *k, bool prefix, uint32_t addr, struct err 
 	return kernel_list_put(k, KERNEL_LIST_BLOCK, e, ENTRIES, NULL, err);
 }
 
-static int up(const char *pin_dir, const char *ifname, bool prefix, const char *address)
+static int put_up(struct kernel *k, const char *ifname, bool prefix, uint32_t addr, struct err *err)
 {
-	struct kernel_opts opts = KERNEL_OPTS_DEFAULT;
 	struct kernel_policy_input policy = {.rates = no_rates, .n_subjects = 1};
 	struct kernel_attachment a;
-	struct kernel *k = NULL;
-	struct err err = {0};
-	uint32_t addr, generation;
+	uint32_t generation;
 	uint16_t port = 8080;
-	int rc;
+	int rc = put_entries(k, prefix, addr, err);
 
-	if (inet_pton(AF_INET, address, &addr) != 1)
-		return 2;
-	opts.pin_dir = pin_dir;
-	rc = kernel_open(&opts, &k, &err);
-	if (rc)
-		return failed(&err);
-	rc = put_entries(k, prefix, addr, &err);
 	if (rc == 0)
-		rc = kernel_set_ports(k, &port, 1, NULL, 0, &err);
+		rc = kernel_set_ports(k, &port, 1, NULL, 0, err);
 	if (rc == 0)
-		rc = kernel_policy_swap(k, &policy, &generation, &err);
+		rc = kernel_policy_swap(k, &policy, &generation, err);
 	kernel_set_armed(k, true);
-	if (rc == 0)
-		rc = kernel_attach(k, ifname, KERNEL_WANT_NATIVE, &a, &err);
-	kernel_close(k);
-	return rc ? failed(&err) : 0;
+	return rc ? rc : kernel_attach(k, ifname, KERNEL_WANT_NATIVE, &a, err);
 }
 
-static int count(const char *pin_dir)
+static int answer_counts(struct kernel *k, struct err *err)
 {
-	struct kernel_stats stats;
-	struct kernel *k = NULL;
-	struct err err = {0};
+	char line[16];
 
-	if (kernel_open_pinned(pin_dir, &k, &err) || kernel_stats(k, &stats, &err))
-		return failed(&err);
-	printf("%" PRIu64 "\n", (uint64_t)stats.by[TG_VERDICT_DROP][TG_REASON_BLOCK_LIST].packets);
-	kernel_close(k);
+	while (fgets(line, sizeof(line), stdin)) {
+		struct kernel_stats stats;
+		int rc = kernel_stats(k, &stats, err);
+
+		if (rc)
+			return rc;
+		printf("%" PRIu64 "\n", (uint64_t)stats.by[TG_VERDICT_DROP][TG_REASON_BLOCK_LIST].packets);
+		fflush(stdout);
+	}
 	return 0;
 }
 
 int main(int argc, char **argv)
 {
+	struct kernel_opts opts = KERNEL_OPTS_DEFAULT;
+	struct kernel *k = NULL;
 	struct err err = {0};
+	uint32_t addr = 0;
+	int rc;
 
-	if (argc == 6 && strcmp(argv[1], "up") == 0)
-		return up(argv[2], argv[3], strcmp(argv[4], "prefix") == 0, argv[5]);
-	if (argc == 3 && strcmp(argv[1], "count") == 0)
-		return count(argv[2]);
-	if (argc == 3 && strcmp(argv[1], "down") == 0)
-		return kernel_detach_all(argv[2], &err) ? failed(&err) : 0;
-	fprintf(stderr, "usage: %s up PIN_DIR IFNAME hash|prefix ADDRESS | count PIN_DIR | down PIN_DIR\n", argv[0]);
-	return 2;
+	if (argc != 5 || inet_pton(AF_INET, argv[4], &addr) != 1) {
+		fprintf(stderr, "usage: %s PIN_DIR IFNAME hash|prefix ADDRESS\n", argv[0]);
+		return 2;
+	}
+	opts.pin_dir = argv[1];
+	rc = kernel_open(&opts, &k, &err);
+	if (rc == 0)
+		rc = put_up(k, argv[2], strcmp(argv[3], "prefix") == 0, addr, &err);
+	if (rc == 0)
+		rc = answer_counts(k, &err);
+	kernel_close(k);
+	if (rc)
+		fprintf(stderr, "drop_rate_gate: %s\n", err.msg);
+	if (kernel_detach_all(argv[1], &err)) {
+		fprintf(stderr, "drop_rate_gate: %s\n", err.msg);
+		return 1;
+	}
+	return rc ? 1 : 0;
 }
