@@ -89,8 +89,8 @@ TG_INLINE int answer_safe(void *ctx, struct work *w, __u32 policy_flags)
 	return safe;
 }
 
-/* A request is to be refused with an answer: gives one when policy and connection allow it, else passes with the reason.
- * On OUT(ANSWER, ...) the flow is entered and w->reply is filled. */
+/* A request is to be refused with an answer: gives one when policy and connection allow it, else passes with the
+ * reason. On OUT(ANSWER, ...) the flow is entered and w->reply is filled. */
 TG_INLINE __u32 answer_prepare(void *ctx, struct work *w, const struct tg_policy *policy, __u32 out)
 {
 	const struct pkt *p = &w->pkt;
@@ -129,8 +129,7 @@ TG_INLINE void answer_timestamps(void *ctx, struct work *w, const enum hook hook
 	__u8 o[12];
 
 	w->has_ts = 0;
-	if (w->pkt.tcp_len < TCP_HEADER_LEN + sizeof(o) ||
-	    io_load(ctx, hook, w->pkt.l4 + TCP_HEADER_LEN, o, sizeof(o)))
+	if (w->pkt.tcp_len < TCP_HEADER_LEN + sizeof(o) || io_load(ctx, hook, w->pkt.l4 + TCP_HEADER_LEN, o, sizeof(o)))
 		return;
 #pragma unroll
 	for (int at = 0; at <= 2; at++) {
@@ -321,8 +320,8 @@ TG_INLINE int answer_emit(void *ctx, struct work *w, const enum hook hook)
 		goto failed;
 	if (w->pkt.v6 ? io_store(ctx, hook, l3, w->ip, 40) : io_store(ctx, hook, l3, w->ip, 20))
 		goto failed;
-	if (w->has_ts ? io_store(ctx, hook, l3 + ip_len, w->seg.tcp, 32) :
-			io_store(ctx, hook, l3 + ip_len, w->seg.tcp, 20))
+	if (w->has_ts ? io_store(ctx, hook, l3 + ip_len, w->seg.tcp, 32)
+		      : io_store(ctx, hook, l3 + ip_len, w->seg.tcp, 20))
 		goto failed;
 	return w->reply.to == REPLY_CLIENT ? io_reflect(ctx, hook) : io_pass(hook);
 failed: /* cannot happen after a successful resize; half a packet must not leave */

@@ -1,5 +1,5 @@
-/* A refused flow: the client's side of the connection is closed by this program with the answer (429 + FIN), the server's
- * side by a reset that the client's own packets are turned into.
+/* A refused flow: the client's side of the connection is closed by this program with the answer (429 + FIN), the
+ * server's side by a reset that the client's own packets are turned into.
  *
  *     request refused                 client acks the answer            client's FIN
  *   (none) --------> ANSWERED -----------------------------> ACKED --------------------> acked by us until the client
@@ -11,11 +11,10 @@
  * Invariants (tests cite them):
  *  F1  No packet but the answer itself acknowledges the refused request before the client has acknowledged the answer:
  *      else a lost answer would never be asked for again.
- *  F2  The server's side gets exactly the RST it accepts: sequence number = what it expects next, acknowledgement = what it
- *      has sent. It never sees a byte after the refused request's first.
- *  F3  The client gets no RST.
- *  F4  An entry not used for FLOW_IDLE_NS means nothing.
- *  F5  A RST far from the client's window is absorbed: nobody off the path closes a connection with it.
+ *  F2  The server's side gets exactly the RST it accepts: sequence number = what it expects next, acknowledgement =
+ * what it has sent. It never sees a byte after the refused request's first. F3  The client gets no RST. F4  An entry
+ * not used for FLOW_IDLE_NS means nothing. F5  A RST far from the client's window is absorbed: nobody off the path
+ * closes a connection with it.
  */
 #ifndef BPF_FLOW_H
 #define BPF_FLOW_H

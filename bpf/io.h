@@ -9,21 +9,22 @@
 
 enum hook { HOOK_XDP, HOOK_TC };
 
-#define HEADERS_MAX 448u /* all headers up to the end of TCP's fixed part lie in these bytes, or the packet is malformed */
+#define HEADERS_MAX                                                                                                    \
+	448u /* all headers up to the end of TCP's fixed part lie in these bytes, or the packet is malformed */
 
 /* The barriers keep clang from reading a field through a computed address: the context's must be plain offsets. */
 TG_INLINE void *io_data(void *ctx, const enum hook hook)
 {
 	TG_HIDE(ctx);
-	return hook == HOOK_XDP ? (void *)(long)((struct xdp_md *)ctx)->data :
-				  (void *)(long)((struct __sk_buff *)ctx)->data;
+	return hook == HOOK_XDP ? (void *)(long)((struct xdp_md *)ctx)->data
+				: (void *)(long)((struct __sk_buff *)ctx)->data;
 }
 
 TG_INLINE void *io_data_end(void *ctx, const enum hook hook)
 {
 	TG_HIDE(ctx);
-	return hook == HOOK_XDP ? (void *)(long)((struct xdp_md *)ctx)->data_end :
-				  (void *)(long)((struct __sk_buff *)ctx)->data_end;
+	return hook == HOOK_XDP ? (void *)(long)((struct xdp_md *)ctx)->data_end
+				: (void *)(long)((struct __sk_buff *)ctx)->data_end;
 }
 
 /* Bytes of the frame. XDP: the program doesn't take fragmented buffers (section "xdp", not "xdp.frags"), so a frame is
@@ -60,8 +61,8 @@ TG_INLINE long io_load(void *ctx, const enum hook hook, __u32 off, void *to, __u
 /* TC: keeps skb->csum (CHECKSUM_COMPLETE) true. */
 TG_INLINE long io_store(void *ctx, const enum hook hook, __u32 off, void *from, __u32 len)
 {
-	return hook == HOOK_XDP ? bpf_xdp_store_bytes(ctx, off, from, len) :
-				  bpf_skb_store_bytes(ctx, off, from, len, BPF_F_RECOMPUTE_CSUM);
+	return hook == HOOK_XDP ? bpf_xdp_store_bytes(ctx, off, from, len)
+				: bpf_skb_store_bytes(ctx, off, from, len, BPF_F_RECOMPUTE_CSUM);
 }
 
 /* Makes the frame `want` bytes long; its contents are rewritten by the caller. XDP: tail room first; where there is

@@ -22,27 +22,27 @@ TG_INLINE int list_active(const struct tg_list_value *v, __u32 generation, __u64
 /* Is the address covered by an active prefix of this LPM map? Each step goes to a shorter prefix; LIST_STEPS nested
  * inactive ones are looked behind, which the daemon's sweep of expired entries keeps out of reach. */
 #define LIST_STEPS 32
-#define LIST_COVERS(map, key, generation, now_ns)                                                    \
-	({                                                                                           \
-		int covers_ = 0;                                                                     \
-		for (int step_ = 0; step_ < LIST_STEPS; step_++) {                                   \
-			struct tg_list_value *v_ = bpf_map_lookup_elem(map, key);                    \
-			if (!v_)                                                                     \
-				break;                                                               \
-			if (list_active(v_, generation, now_ns)) {                                   \
-				covers_ = 1;                                                         \
-				break;                                                               \
-			}                                                                            \
-			if (v_->prefix_len == 0)                                                     \
-				break;                                                               \
-			(key)->prefix_len = v_->prefix_len - 1u;                                     \
-		}                                                                                    \
-		covers_;                                                                             \
+#define LIST_COVERS(map, key, generation, now_ns)                                                                      \
+	({                                                                                                             \
+		int covers_ = 0;                                                                                       \
+		for (int step_ = 0; step_ < LIST_STEPS; step_++) {                                                     \
+			struct tg_list_value *v_ = bpf_map_lookup_elem(map, key);                                      \
+			if (!v_)                                                                                       \
+				break;                                                                                 \
+			if (list_active(v_, generation, now_ns)) {                                                     \
+				covers_ = 1;                                                                           \
+				break;                                                                                 \
+			}                                                                                              \
+			if (v_->prefix_len == 0)                                                                       \
+				break;                                                                                 \
+			(key)->prefix_len = v_->prefix_len - 1u;                                                       \
+		}                                                                                                      \
+		covers_;                                                                                               \
 	})
 
 static __noinline int list_allow4(__u32 addr, __u32 generation)
 {
-	struct tg_lpm4 key = { .prefix_len = 32, .addr = addr };
+	struct tg_lpm4 key = {.prefix_len = 32, .addr = addr};
 	__u64 now_ns = 0;
 
 	return LIST_COVERS(&tg_allow_net4, &key, generation, &now_ns);
@@ -50,7 +50,7 @@ static __noinline int list_allow4(__u32 addr, __u32 generation)
 
 static __noinline int list_block_net4(__u32 addr, __u32 generation)
 {
-	struct tg_lpm4 key = { .prefix_len = 32, .addr = addr };
+	struct tg_lpm4 key = {.prefix_len = 32, .addr = addr};
 	__u64 now_ns = 0;
 
 	return LIST_COVERS(&tg_block_net4, &key, generation, &now_ns);
@@ -58,7 +58,7 @@ static __noinline int list_block_net4(__u32 addr, __u32 generation)
 
 static __noinline int list_allow6(const __u32 *addr, __u32 generation)
 {
-	struct tg_lpm6 key = { .prefix_len = 128, .addr = { addr[0], addr[1], addr[2], addr[3] } };
+	struct tg_lpm6 key = {.prefix_len = 128, .addr = {addr[0], addr[1], addr[2], addr[3]}};
 	__u64 now_ns = 0;
 
 	return LIST_COVERS(&tg_allow_net6, &key, generation, &now_ns);
@@ -66,7 +66,7 @@ static __noinline int list_allow6(const __u32 *addr, __u32 generation)
 
 static __noinline int list_block_net6(const __u32 *addr, __u32 generation)
 {
-	struct tg_lpm6 key = { .prefix_len = 128, .addr = { addr[0], addr[1], addr[2], addr[3] } };
+	struct tg_lpm6 key = {.prefix_len = 128, .addr = {addr[0], addr[1], addr[2], addr[3]}};
 	__u64 now_ns = 0;
 
 	return LIST_COVERS(&tg_block_net6, &key, generation, &now_ns);

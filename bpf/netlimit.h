@@ -45,7 +45,7 @@ TG_INLINE void net_give_back(struct net_taken *t)
 
 TG_INLINE struct tg_net_value *net_state(const struct pkt *p, const int scope)
 {
-	struct tg_net_key key = { .scope = (__u32)scope };
+	struct tg_net_key key = {.scope = (__u32)scope};
 	struct tg_net_value *v, fresh = {};
 	__u32 zero = 0;
 
@@ -104,7 +104,8 @@ TG_INLINE __u32 net_scope(struct pkt *p, const struct tg_policy *policy, struct 
 	}
 	return OUT_NONE;
 }
-_Static_assert(TG_REASON_BYTES_SOURCE == TG_REASON_PACKETS_SOURCE + 3 && TG_REASON_CONNS_ALL == TG_REASON_PACKETS_SOURCE + 8,
+_Static_assert(TG_REASON_BYTES_SOURCE == TG_REASON_PACKETS_SOURCE + 3 &&
+		       TG_REASON_CONNS_ALL == TG_REASON_PACKETS_SOURCE + 8,
 	       "reasons by dimension, then scope");
 
 /* Does any network limit exist in this policy? Saves the clock and the look-ups. */

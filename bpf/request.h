@@ -45,8 +45,8 @@ TG_INLINE void peek_bucket(struct peek *k, __u32 subject, __u32 bank, __u32 dim,
 	}
 }
 
-/* Scans the n bytes that are in the scratch so far, from the start or from where the last call ended. Global, so that the
- * verifier walks its loop once, for any position, and not for each way to call it. */
+/* Scans the n bytes that are in the scratch so far, from the start or from where the last call ended. Global, so that
+ * the verifier walks its loop once, for any position, and not for each way to call it. */
 __noinline int request_scan(__u32 n, __u32 begin)
 {
 	struct work *w = work_get();
@@ -154,9 +154,9 @@ TG_INLINE __u32 request_limits(struct work *w, const struct tg_policy *policy, _
 	peek_bucket(k, w->who.key_subject, bank, TG_DIM_REQUESTS, TG_REASON_KEY_REQUESTS);
 	peek_bucket(k, w->who.key_subject, bank, TG_DIM_TOKENS, TG_REASON_KEY_TOKENS);
 	if (scope != TG_ROUTE_SCOPE_NONE) {
-		__u32 owner = scope == TG_ROUTE_SCOPE_KEY    ? w->who.key_subject :
-			      scope == TG_ROUTE_SCOPE_TENANT ? w->who.tenant_subject :
-							       TG_SUBJECT_GATEWAY;
+		__u32 owner = scope == TG_ROUTE_SCOPE_KEY      ? w->who.key_subject
+			      : scope == TG_ROUTE_SCOPE_TENANT ? w->who.tenant_subject
+							       : TG_SUBJECT_GATEWAY;
 
 		peek_bucket(k, owner, bank, TG_DIM_ROUTE0 + route, TG_REASON_ROUTE_REQUESTS);
 	}

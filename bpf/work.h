@@ -19,12 +19,12 @@ enum piece { PIECE_WHOLE, PIECE_FIRST, PIECE_LATER };
 
 struct pkt {
 	__u32 src[4], dst[4]; /* as in struct tg_net_key */
-	__u32 len;	      /* of the frame */
-	__u32 l3, l4;	      /* offsets */
-	__u32 end;	      /* offset where the IP packet ends (Ethernet may pad) */
+	__u32 len;            /* of the frame */
+	__u32 l3, l4;         /* offsets */
+	__u32 end;            /* offset where the IP packet ends (Ethernet may pad) */
 	__u32 payload, payload_len;
 	__u32 seq, ack;
-	__u32 shadow;	      /* reason of a limit in shadow mode that would have refused, or 0 */
+	__u32 shadow; /* reason of a limit in shadow mode that would have refused, or 0 */
 	__u16 src_port_be, dst_port_be;
 	__u8 v6, proto, piece;
 	__u8 tcp_flags, tcp_len;
@@ -54,7 +54,7 @@ enum reply_to {
 };
 struct reply {
 	__u32 to;
-	__u32 answer;	 /* index into tg_answers + 1, 0 = no payload */
+	__u32 answer; /* index into tg_answers + 1, 0 = no payload */
 	__u32 seq, ack;
 	__u32 tcp_flags;
 	__u32 wait_ms, limit;
@@ -65,14 +65,14 @@ struct reply {
 struct flow {
 	__u64 seen_ns;
 	__u64 id;
-	__u32 req_seq;	   /* first byte refused = what the server expects next from the client */
-	__u32 ans_seq;	   /* first byte of the answer = what the client expects next from the server */
+	__u32 req_seq; /* first byte refused = what the server expects next from the client */
+	__u32 ans_seq; /* first byte of the answer = what the client expects next from the server */
 	__u32 ans_len;
-	__u32 ans_csum;	   /* of the template: tells when it was replaced in between */
-	__u32 answer;	   /* index into tg_answers + 1 */
+	__u32 ans_csum; /* of the template: tells when it was replaced in between */
+	__u32 answer;   /* index into tg_answers + 1 */
 	__u32 wait_ms, limit;
 	__u32 client_next; /* client's bytes seen without a gap */
-	__u32 acked;	   /* what the client was told */
+	__u32 acked;       /* what the client was told */
 	__u32 reset_sent;  /* the server's side is closed */
 };
 
@@ -120,11 +120,11 @@ TG_INLINE struct tg_health *health_get(void)
 
 	return bpf_map_lookup_elem(&tg_health, &zero);
 }
-#define HEALTH_COUNT(field)                             \
-	do {                                            \
-		struct tg_health *health_ = health_get(); \
-		if (health_)                            \
-			health_->field++;               \
+#define HEALTH_COUNT(field)                                                                                            \
+	do {                                                                                                           \
+		struct tg_health *health_ = health_get();                                                              \
+		if (health_)                                                                                           \
+			health_->field++;                                                                              \
 	} while (0)
 
 #endif

@@ -42,7 +42,7 @@ enum tg_method {
 #define TG_HEAD_DONE 1u      /* the blank line was seen: head_len is set */
 #define TG_HEAD_AMBIGUOUS 2u /* H2 */
 #define TG_HEAD_KEY 4u
-#define TG_HEAD_LENGTH 8u /* content_length is set */
+#define TG_HEAD_LENGTH 8u  /* content_length is set */
 #define TG_HEAD_CODING 16u /* Transfer-Encoding */
 #define TG_HEAD_EXPECT 32u
 #define TG_HEAD_CLOSE 64u /* Connection: close */
@@ -62,25 +62,25 @@ struct tg_head {
 #ifdef __bpf__
 /* may_goto: the kernel's own bound on a loop, so that the verifier need not walk every iteration. Raw bytes, because
  * clang 14's assembler doesn't know the instruction. */
-#define TG_CAN_LOOP                                                                                      \
-	({                                                                                               \
-		__label__ l_break, l_continue;                                                           \
-		asm volatile goto("1:.byte 0xe5; .byte 0; .long ((%l[l_break] - 1b - 8) / 8) & 0xffff; " \
-				  ".short 0" ::::l_break);                                               \
-		goto l_continue;                                                                         \
-	l_break:                                                                                         \
-		break;                                                                                   \
-	l_continue:;                                                                                     \
+#define TG_CAN_LOOP                                                                                                    \
+	({                                                                                                             \
+		__label__ l_break, l_continue;                                                                         \
+		asm volatile goto("1:.byte 0xe5; .byte 0; .long ((%l[l_break] - 1b - 8) / 8) & 0xffff; "               \
+				  ".short 0" :: ::l_break);                                                            \
+		goto l_continue;                                                                                       \
+	l_break:                                                                                                       \
+		break;                                                                                                 \
+	l_continue:;                                                                                                   \
 	})
 /* Keeps the compiler from proving a mask away that the verifier needs. */
 #define TG_HIDE(x) asm volatile("" : "+r"(x))
 #define TG_LD8(buf, off, plus) (*(const __u64 *)((buf)->b + ((off)&TG_HEAD_MASK) + (plus)))
 #else
-#define TG_CAN_LOOP \
-	do {        \
+#define TG_CAN_LOOP                                                                                                    \
+	do {                                                                                                           \
 	} while (0)
-#define TG_HIDE(x) \
-	do {       \
+#define TG_HIDE(x)                                                                                                     \
+	do {                                                                                                           \
 	} while (0)
 TG_INLINE __u64 tg_head_ld8(const __u8 *p)
 {

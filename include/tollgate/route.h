@@ -17,7 +17,7 @@
 
 #define TG_PATH_IS(lit) (len == sizeof(lit) - 1 && TG_HEAD_IS(buf, off, lit))
 #define TG_PATH_STARTS(lit) (len > sizeof(lit) - 1 && TG_HEAD_IS(buf, off, lit))
-#define TG_PATH_ENDS(lit, after) \
+#define TG_PATH_ENDS(lit, after)                                                                                       \
 	(len > (after) + sizeof(lit) - 1 && TG_HEAD_IS(buf, off + len - (__u32)(sizeof(lit) - 1), lit))
 
 /* Gemini: .../models/M:generateContent; else one model of a dialect's list. */

@@ -98,7 +98,8 @@ static const struct damage {
 	int verdict, reason;
 } damages[] = {
 	{"v4 version 5", {.flags = T_ACK}, 0, false, 0x55, DROP, R(MALFORMED)},
-	{"v4 ihl 4", {.flags = T_ACK}, 0, false, 0x44, DROP, R(MALFORMED)},
+	/* with this ack, what would be taken for TCP's header is a good one */
+	{"v4 ihl 4", {.flags = T_ACK, .ack = 0x50100000}, 0, false, 0x44, DROP, R(MALFORMED)},
 	{"v4 ihl 0", {.flags = T_ACK}, 0, false, 0x40, DROP, R(MALFORMED)},
 	{"v4 ihl beyond the packet", {.flags = T_ACK}, 0, false, 0x4f, DROP, R(MALFORMED)},
 	{"v4 total length beyond the frame", {.flags = T_ACK}, 2, false, 0x10, DROP, R(MALFORMED)},
