@@ -195,7 +195,8 @@ const struct ctl_command ctl_commands[] = {
 		      .help = "auto (native, else generic), native, generic (XDP) or tc",
 		      .choices = "auto|native|generic|tc"}},
 	 .summary = "attach the kernel program to an interface (root)",
-	 .details = "Works on the kernel itself, with or without the daemon. A program that is there already is "
+	 .details = "Works on the kernel itself, with or without the daemon; lists and limits hold there at once. A "
+		    "program that is there already is "
 		    "replaced without a gap.",
 	 .example = "attach eth0 --mode native",
 	 .run = ctl_run_attach},
