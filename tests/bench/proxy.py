@@ -33,7 +33,7 @@ version: 1
 limits:
   global: {requests: 1000000000, period: 60s}
   tenant: {requests: 1000000000, period: 60s}
-  key: {requests: 1000000000, period: 60s, tokens: {tokens: 1000000000000, period: 60s}}
+  key: {requests: 1000000000, period: 60s, tokens: {tokens: 4000000000, period: 1s}}
   routes:
     chat.completions: {requests: 1000000000, period: 60s, scope: tenant}
 """
@@ -96,7 +96,7 @@ class Bench(Stack):
         return Target("haproxy", proc.pid, port, port, "peer")
 
     def start_tollgated(self):
-        self.start_gateway()
+        self.start_gateway("upstream: {pool_max: 4096}")
         self.apply_policy(POLICY)
         return Target("tollgated", self.gateway.pid, self.port, self.port, self.make_key()["key"])
 

@@ -6,7 +6,10 @@
 #include <criterion/criterion.h>
 #include <poll.h>
 #include <string.h>
+#include <stdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 static struct fx f;
 
@@ -290,4 +293,98 @@ Test(http_limits, idle_table)
 	while (fx_connections(&f))
 		;
 	cr_expect_eq(marks(), 0, "closed");
+}
+
+/* ---- many connections: over all shards and beyond what one is filled to */
+Test(http_limits, many_connections)
+{
+	enum { N = 600 };
+	static int fds[N];
+
+	fx_start(&f);
+	for (int i = 0; i < N; i++)
+		fds[i] = cl_connect(&f);
+	for (int round = 0; round < 2; round++)
+		for (int i = 0; i < N; i++) {
+			struct answer a;
+
+			cl_puts(fds[i], "GET /stream?3-10 HTTP/1.1\r\nHost: t\r\n\r\n");
+			a = cl_answer(fds[i]);
+			cr_assert(a.complete && a.len == 30, "connection %d, round %d", i, round);
+			free(a.body);
+		}
+	cr_expect_eq(fx_connections(&f), N);
+	for (int i = 0; i < N; i++)
+		close(fds[i]);
+	while (fx_connections(&f))
+		;
+	cr_expect(fx_wait(&f, &f.completed, 2 * N));
+}
+
+/* No descriptor is left for a connection: accepting pauses, and goes on when there is one. */
+Test(http_limits, out_of_descriptors)
+{
+	static int hoard[4096];
+	struct rlimit limit = {.rlim_cur = 256, .rlim_max = 256};
+	struct answer a;
+	int fd, n = 0;
+
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	fx_start(&f);
+	fd = socket(AF_INET, SOCK_STREAM, 0);
+	while ((hoard[n] = dup(fd)) >= 0)
+		n++;
+	close(fd);
+	fd = cl_connect(&f); /* takes the one that was free */
+	cl_puts(fd, "GET /who HTTP/1.1\r\nHost: t\r\n\r\n");
+	fx_connections(&f); /* the loop has been round: the connection was there to be accepted, or is still */
+	cr_expect_lt(recv(fd, &a, 1, MSG_DONTWAIT), 0);
+	while (n)
+		close(hoard[--n]);
+	a = cl_answer(fd);
+	cr_expect_eq(a.status, 200);
+	free(a.body);
+	close(fd);
+}
+
+/* ---- listening sockets */
+Test(http_limits, listen_unix)
+{
+	char path[64], long_path[200];
+	struct stat st;
+	struct err e = {0};
+	int fd = -1, other = -1;
+
+	fx_start(&f);
+	snprintf(path, sizeof(path), "/tmp/tg-http-%d-b.sock", getpid());
+	cr_assert_eq(http_listen_unix(path, 0640, &fd, &e), 0, "%s", e.msg);
+	cr_assert_eq(stat(path, &st), 0);
+	cr_expect_eq(st.st_mode & 0777, 0640);
+	cr_expect_eq(http_listen_unix(path, 0600, &other, &e), ERR_EXISTS, "it is served");
+	close(fd);
+	cr_expect_eq(http_listen_unix(path, 0600, &fd, &e), 0, "left over: %s", e.msg);
+	close(fd);
+	unlink(path);
+	memset(long_path, 'x', sizeof(long_path) - 1);
+	long_path[sizeof(long_path) - 1] = '\0';
+	cr_expect_eq(http_listen_unix(long_path, 0600, &other, &e), ERR_RANGE);
+	cr_expect_lt(http_listen_unix("/nonexistent/socket", 0600, &other, &e), 0);
+	cr_expect_eq(other, -1, "untouched on failure");
+}
+
+Test(http_limits, listen_tcp)
+{
+	static const char *const bad[] = {"256.1.1.1", "not a host", "192.0.2.1"};
+	struct err e = {0};
+	int fd = -1;
+
+	fx_start(&f);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		cr_expect_lt(http_listen_tcp(bad[i], 8080, false, &fd, &e), 0, "%s", bad[i]);
+		cr_expect_not_null(strstr(e.msg, bad[i]), "%s", e.msg);
+	}
+	cr_expect_lt(http_listen_tcp("127.0.0.1", f.port, false, &fd, &e), 0, "taken");
+	cr_expect_eq(fd, -1);
+	cr_expect_eq(http_listen_tcp("::1", 0, true, &fd, &e), 0, "%s", e.msg);
+	close(fd);
 }
