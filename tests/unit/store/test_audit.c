@@ -14,7 +14,7 @@ static void set_up(void)
 	fixture_init();
 	s = fixture_open();
 	for (int i = 0; i < 5; i++) {
-		char id[8];
+		char id[16];
 
 		snprintf(id, sizeof(id), "t%d", i);
 		MUST(store_tenant_create(s, "alice", id, "Name", &t, &oops));

@@ -96,7 +96,7 @@ Test(tenant, status_and_walk)
 	int n = 0;
 
 	for (int i = 0; i < 3; i++) {
-		char id[8];
+		char id[16];
 
 		snprintf(id, sizeof(id), "t%d", i);
 		MUST(store_tenant_create(s, "tester", id, id, &t, &oops));
