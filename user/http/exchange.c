@@ -29,8 +29,7 @@ static void exchange_clear(struct http_exchange *x)
 	char *body = x->body;
 	size_t body_cap = x->body_cap;
 
-	memset(&x->conn, 0, offsetof(struct http_exchange, head) - offsetof(struct http_exchange, conn));
-	memset((char *)x + offsetof(struct http_exchange, body), 0, sizeof(*x) - offsetof(struct http_exchange, body));
+	memset(x, 0, offsetof(struct http_exchange, head));
 	x->head.count = 0;
 	x->arena = arena;
 	x->out = out;

@@ -1,6 +1,7 @@
 /* A strict second look at a request's head, on the bytes as libmicrohttpd left them: it parses in place and
  * replaces each separator by NUL, so the head still lies in one piece from the method to the empty line, and what
  * it was lenient about (bare LF, folded lines, blanks before a colon, NUL bytes) is still to be seen there.
+ * That layout is libmicrohttpd 0.9.75's; with another one every request would be refused, which no test would miss.
  * Pure; no I/O. */
 #ifndef HTTP_HEAD_H
 #define HTTP_HEAD_H

@@ -86,7 +86,6 @@ struct http_exchange {
 
 	const char *method, *path, *query;
 	size_t uri_len;
-	struct http_head head;
 
 	char *body;
 	size_t body_len, body_cap;
@@ -108,6 +107,8 @@ struct http_exchange {
 	bool streaming, ended, direct, paused;
 	bool aborted, gone;
 	bool close_after;
+
+	struct http_head head; /* last: large, and cold once the request is under way */
 };
 
 struct http_conn_list {
