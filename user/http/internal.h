@@ -95,8 +95,7 @@ struct http_exchange {
 	int deferred_status;
 
 	struct http_queue out;
-	bool at_head;    /* inside the `head` or `refuse` callback, response may be queued early */
-	bool at_request; /* inside the `request` callback */
+	bool at_head; /* inside the `head` or `refuse` callback, response may be queued early */
 	bool bad_target;
 	bool head_done; /* the head was judged */
 	bool delivered; /* `request` was called */

@@ -281,9 +281,7 @@ static enum MHD_Result handle_whole(struct http_exchange *x)
 	if (!x->delivered) {
 		x->delivered = true;
 		conn_enter(conn, HTTP_PHASE_WORK);
-		x->at_request = true;
 		s->handler.request(x, s->arg);
-		x->at_request = false;
 	}
 	if (x->answered && !x->aborted)
 		return MHD_YES;
