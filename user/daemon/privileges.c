@@ -1,5 +1,7 @@
 #include "daemon/privileges.h"
 
+#include "base/log.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -162,6 +164,12 @@ static int add_rules(scmp_filter_ctx ctx)
 
 int privileges_seccomp(struct err *err)
 {
+#ifdef TOLLGATE_SANITIZED
+	/* ASan's leak check ptraces and TSan changes its address space: builds that test, never the product. */
+	(void)err;
+	log_warn(NULL, "BUILT WITH A SANITIZER, FOR TESTS: no seccomp filter");
+	return 0;
+#endif
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	int rc;
 

@@ -137,7 +137,7 @@ static void request_take(struct peer_conn *c)
 static void on_peer_io(struct loop *l, struct loop_io *io, uint32_t events)
 {
 	struct peer_conn *c = CONTAINER_OF(io, struct peer_conn, io);
-	static char data[65536];
+	static _Thread_local char data[65536];
 	ssize_t n;
 
 	if (c->blocked) {
