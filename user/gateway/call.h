@@ -83,7 +83,7 @@ struct call {
 	struct openai_stream events;
 	uint64_t first_byte_ns, upstream_done_ns;
 	bool paused, delivered;
-	bool cut; /* broken: to be reset, see deliver.c */
+	uint64_t cut_ns; /* broken: to be reset then; 0 = not */
 
 	/* meter */
 	bool metered, have_usage;

@@ -16,7 +16,7 @@
 #define ANSWER_BUFFER_MAX ((size_t)4 << 20)
 
 /* The head and the error event get out before the reset; a reset in the same breath would overtake them. */
-#define CUT_AFTER_NS 1000000u
+#define CUT_AFTER_NS 20000000u
 
 /* ---- headers */
 
@@ -213,23 +213,36 @@ void deliver_failed(struct call *c, int code)
 		if (openai_error_event(out, "The provider's answer broke off.", "server_error", "upstream_failed") == 0)
 			(void)http_stream_write(c->x, out->data, out->len);
 	}
-	c->cut = true;
-	if (loop_timer_set(c->w->loop, &c->w->cut, loop_now_ns(c->w->loop) + CUT_AFTER_NS) < 0)
+	c->cut_ns = loop_now_ns(c->w->loop) + CUT_AFTER_NS;
+	if (c->w->cutting)
+		return;
+	if (loop_timer_set(c->w->loop, &c->w->cut, c->cut_ns) < 0)
 		http_stream_abort(c->x);
+	else
+		c->w->cutting = true;
 }
 
 void worker_cut(struct loop *l, struct loop_timer *t)
 {
 	struct gateway_worker *w = CONTAINER_OF(t, struct gateway_worker, cut);
 
-	(void)l;
+	uint64_t now = loop_now_ns(l), next_ns = 0;
+
 	for (struct call *c = w->calls, *next; c; c = next) {
 		next = c->next;
-		if (!c->cut)
+		if (!c->cut_ns)
 			continue;
-		c->cut = false;
-		http_stream_abort(c->x);
+		if (c->cut_ns <= now) {
+			c->cut_ns = 0;
+			http_stream_abort(c->x);
+		} else if (!next_ns || c->cut_ns < next_ns) {
+			next_ns = c->cut_ns;
+		}
 	}
+	w->cutting = next_ns && loop_timer_set(l, t, next_ns) == 0;
+	if (next_ns && !w->cutting)
+		log_error(NULL, "worker=%u no memory for a timer: broken streams stay open until their clients leave",
+			  w->index);
 }
 
 /* ---- stages */

@@ -10,6 +10,7 @@ int gateway_new(const struct gateway_opts *opts, struct gateway **ret, struct er
 {
 	struct gateway *gw = calloc(1, sizeof(*gw));
 	struct directory *d = NULL;
+	uint8_t warm[KEY_HASH_LEN];
 
 	if (!gw)
 		return err_set(err, ERR_NOMEM, "no memory for the gateway");
@@ -23,7 +24,9 @@ int gateway_new(const struct gateway_opts *opts, struct gateway **ret, struct er
 	/* No generation has these yet: a worker that asks before the first policy would wait for it forever. */
 	for (unsigned i = 0; i < 2; i++)
 		atomic_init(&gw->slots[i].generation, gw->control->generation + 2);
-	if (!gw->workers || crypto_random(gw->tag_key, sizeof(gw->tag_key), err) < 0 ||
+	/* The first HMAC makes libcrypto read its configuration: better now than in the first request, unprivileged. */
+	if (!gw->workers || crypto_key_hash(gw->pepper, "", 0, warm, err) < 0 ||
+	    crypto_random(gw->tag_key, sizeof(gw->tag_key), err) < 0 ||
 	    directory_new(&d, err) < 0 || reasons_open(opts->reasons_file, &gw->reasons, err) < 0 ||
 	    meters_init(gw, opts->metrics, err) < 0) {
 		if (!gw->workers)

@@ -81,7 +81,7 @@ struct gateway_worker {
 	struct loop_timer cut; /* streams to be reset once what they hold is out */
 	uint64_t log_window_ns;
 	unsigned log_count, log_dropped;
-	bool draining;
+	bool draining, cutting;
 };
 
 /* The catalog in force, its calls count raised by one. */
