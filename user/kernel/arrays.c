@@ -1,4 +1,8 @@
-/* Shared arrays: one memory for kernel and daemon. */
+/* Shared arrays: one memory for kernel and daemon.
+ *
+ * tg_rates is by far the largest (two banks of TG_SUBJECTS_MAX blocks) and mostly unused: slots are given out from the
+ * smallest. A map's pages all count as ours once mapped, so its address range is only reserved, and mapped as far as slots
+ * are in use (rates_reach). Addresses never move. */
 #include "kernel/handle.h"
 
 #include <arpa/inet.h>
@@ -44,18 +48,50 @@ static int array_map(const struct array_row *row, int fd, struct err *err)
 	return 0;
 }
 
+static int array_reserve(const struct array_row *row, struct err *err)
+{
+	void *p = mmap(NULL, page_round(row->bytes), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		return err_errno(err, errno, "can't reserve addresses for map %s", kernel_map_table[row->map].name);
+	*row->at = p;
+	return 0;
+}
+
+#define RATES_STEP 4096u /* subjects; whole pages of blocks */
+
+int rates_reach(struct kernel *k, uint32_t n_subjects, struct err *err)
+{
+	uint32_t want = (n_subjects + RATES_STEP - 1) / RATES_STEP * RATES_STEP;
+	size_t at = k->rates_reach * sizeof(*k->rates);
+
+	if (want <= k->rates_reach)
+		return 0;
+	for (unsigned bank = 0; bank < 2; bank++) {
+		char *to = (char *)kernel_rates(k, bank) + at;
+		void *p = mmap(to, (want - k->rates_reach) * sizeof(*k->rates), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+			       k->map_fd[KERNEL_MAP_RATES], (off_t)((size_t)(to - (char *)k->rates)));
+
+		if (p == MAP_FAILED)
+			return err_errno(err, errno, "can't share memory of map %s", kernel_map_table[KERNEL_MAP_RATES].name);
+	}
+	k->rates_reach = want;
+	return 0;
+}
+
 int arrays_map(struct kernel *k, struct err *err)
 {
 	struct array_row rows[ARRAYS_COUNT];
 
 	arrays_rows(k, rows);
 	for (size_t i = 0; i < ARRAYS_COUNT; i++) {
-		int rc = array_map(&rows[i], k->map_fd[rows[i].map], err);
+		int rc = rows[i].map == KERNEL_MAP_RATES ? array_reserve(&rows[i], err) :
+							   array_map(&rows[i], k->map_fd[rows[i].map], err);
 
 		if (rc)
 			return rc;
 	}
-	return 0;
+	return rates_reach(k, RATES_STEP, err);
 }
 
 int arrays_map_memory(struct kernel *k, struct err *err)
@@ -69,6 +105,7 @@ int arrays_map_memory(struct kernel *k, struct err *err)
 		if (rc)
 			return rc;
 	}
+	k->rates_reach = TG_SUBJECTS_MAX; /* untouched anonymous pages cost nothing */
 	return 0;
 }
 
@@ -155,16 +192,21 @@ static void rate_write(struct tg_rate *dst, const struct tg_rate *src)
 	TG_WRITE_ONCE(dst->flags, src->flags);
 }
 
-void kernel_rates_set(struct kernel *k, uint32_t subject, const struct tg_rate_block *r)
+int kernel_rates_set(struct kernel *k, uint32_t subject, const struct tg_rate_block *r, struct err *err)
 {
 	unsigned bank = __atomic_load_n(&k->control->generation, __ATOMIC_ACQUIRE) & 1;
+	int rc;
 
 	if (subject >= TG_SUBJECTS_MAX)
-		return;
+		return err_set(err, ERR_RANGE, "subject %u is over %u", subject, TG_SUBJECTS_MAX - 1);
+	rc = rates_reach(k, subject + 1, err);
+	if (rc < 0)
+		return rc;
 	for (size_t i = 0; i < TG_DIM_COUNT; i++)
 		rate_write(&kernel_rates(k, bank)[subject].rate[i], &r->rate[i]);
 	if (k->rates_used[bank] <= subject)
 		k->rates_used[bank] = subject + 1;
+	return 0;
 }
 
 void kernel_subject_reset(struct kernel *k, uint32_t subject, uint32_t incarnation)

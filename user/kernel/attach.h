@@ -27,5 +27,7 @@ int link_remove(const char *path, const char *ifname, enum link_kind kind, struc
 /* The interface a pinned link is on; 0 = gone. */
 int link_ifindex(int link_fd, unsigned *ret, struct err *err) MUST_CHECK;
 enum kernel_mode xdp_mode_now(unsigned ifindex);
+/* One end of a veth pair? False also when the driver can't be asked. */
+bool link_is_veth(const char *ifname);
 
 #endif

@@ -73,7 +73,8 @@ struct kernel {
 	struct tg_rate_block *rates;
 	struct tg_subject *subjects;
 	uint64_t *idle;
-	uint32_t rates_used[2]; /* subjects from here on have no rules in that bank */
+	uint32_t rates_used[2]; /* subjects from here on have no rules in that bank, or only those of slots given back */
+	uint32_t rates_reach;   /* subjects whose rules are mapped, in both banks */
 	bool grace_owed;        /* packets may still read the inactive bank (A3) */
 
 	/* Lists. The lock makes read-modify-write of entries and counts one step among the daemon's threads; the kernel
@@ -103,6 +104,8 @@ struct kernel {
 int arrays_map(struct kernel *k, struct err *err) MUST_CHECK;
 int arrays_map_memory(struct kernel *k, struct err *err) MUST_CHECK;
 void arrays_unmap(struct kernel *k);
+/* Maps the rules of subjects 0 .. n_subjects-1 in both banks. */
+int rates_reach(struct kernel *k, uint32_t n_subjects, struct err *err) MUST_CHECK;
 
 /* lists.c: counts entries and keys, and sets the counters that the kernel reads */
 int lists_count(struct kernel *k, struct err *err) MUST_CHECK;

@@ -57,7 +57,8 @@ struct kernel_attachment {
 	char ifname[16];
 	unsigned ifindex;
 	enum kernel_mode mode;
-	char note[160]; /* why native was not possible, when AUTO fell back; "" else */
+	char note[256]; /* what whoever asked for it should know: why AUTO did not take native, or what native needs; ""
+			   else */
 };
 /* Attaches to an interface or replaces the program there (K3), pins the link. */
 int kernel_attach(struct kernel *k, const char *ifname, enum kernel_want want, struct kernel_attachment *ret,

@@ -3,9 +3,14 @@
 #include "kernel/pin.h"
 
 #include <errno.h>
+#include <linux/ethtool.h>
 #include <linux/if_link.h>
+#include <linux/sockios.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 /* Newer than Debian 12's headers; libbpf 1.1 hands unknown types through. */
 #define ATTACH_TCX_INGRESS ((enum bpf_attach_type)46)
@@ -65,6 +70,16 @@ enum kernel_mode xdp_mode_now(unsigned ifindex)
 	default:
 		return KERNEL_MODE_NONE;
 	}
+}
+
+bool link_is_veth(const char *ifname)
+{
+	_cleanup_(closep) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
+	struct ifreq ifr = {.ifr_data = (void *)&info};
+
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", ifname);
+	return fd >= 0 && ioctl(fd, SIOCETHTOOL, &ifr) == 0 && strcmp(info.driver, "veth") == 0;
 }
 
 /* Opens the pinned link when it is on this very interface. A link whose interface is gone (and perhaps another has its

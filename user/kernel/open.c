@@ -52,7 +52,6 @@ static int kernel_new(const char *pin_dir, struct kernel **ret, struct err *err)
 	pthread_mutex_init(&k->census_lock, NULL);
 	pthread_mutex_init(&k->attachments_lock, NULL);
 	k->memory = !pin_dir;
-	k->rates_used[0] = k->rates_used[1] = TG_SUBJECTS_MAX;
 	k->grace_owed = true;
 	if (pin_dir) {
 		int n = libbpf_num_possible_cpus();

@@ -245,10 +245,13 @@ static void swap_tidy(struct swap *s)
 
 /* ---- the inactive bank */
 
-static void bank_write(struct kernel *k, unsigned bank, const struct kernel_policy_input *in)
+static int bank_write(struct kernel *k, unsigned bank, const struct kernel_policy_input *in, struct err *err)
 {
 	struct tg_rate_block *rates = kernel_rates(k, bank);
+	int rc = rates_reach(k, in->n_subjects, err);
 
+	if (rc < 0)
+		return rc;
 	for (uint32_t s = 0; s < in->n_subjects; s++) {
 		struct tg_rate_block block = {0};
 
@@ -258,6 +261,7 @@ static void bank_write(struct kernel *k, unsigned bank, const struct kernel_poli
 	if (k->rates_used[bank] > in->n_subjects)
 		memset(&rates[in->n_subjects], 0, (k->rates_used[bank] - in->n_subjects) * sizeof(*rates));
 	k->rates_used[bank] = in->n_subjects;
+	return 0;
 }
 
 static int policy_write(struct kernel *k, uint32_t bank, const struct tg_policy *p, struct err *err)
