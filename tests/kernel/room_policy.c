@@ -76,9 +76,11 @@ Test(policy, one_subject_between_swaps)
 	k = room_open();
 	room_policy_init(&p, k, 1, 2);
 	g = swap(k, &p);
-	kernel_rates_set(k, 9, &r);
+	cr_assert_eq(kernel_rates_set(k, 9, &r, NULL), 0);
 	cr_expect_eq(memcmp(&kernel_rates(k, g & 1)[9], &r, sizeof(r)), 0);
-	kernel_rates_set(k, TG_SUBJECTS_MAX, &r); /* no such slot */
+	cr_expect_eq(kernel_rates_set(k, TG_SUBJECTS_MAX, &r, NULL), ERR_RANGE, "no such slot");
+	cr_assert_eq(kernel_rates_set(k, TG_SUBJECTS_MAX - 1, &r, NULL), 0);
+	cr_expect_eq(memcmp(&kernel_rates(k, g & 1)[TG_SUBJECTS_MAX - 1], &r, sizeof(r)), 0, "the last slot");
 	g = swap(k, &p);
 	g = swap(k, &p);
 	cr_expect_eq(kernel_rates(k, g & 1)[9].rate[0].emission_q16, 0, "the policy knows 2 subjects");

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-void enforce_principal(struct kernel *k, const struct principal *p, const struct rulebook *book)
+int enforce_principal(struct kernel *k, const struct principal *p, const struct rulebook *book, struct err *err)
 {
 	const struct tg_subject *s = &kernel_subjects(k)[p->subject];
 	struct tg_rate_block rates;
@@ -14,10 +14,10 @@ void enforce_principal(struct kernel *k, const struct principal *p, const struct
 		kernel_subject_reset(k, p->subject, p->incarnation); /* F1 */
 	flags = TG_READ_ONCE(s->flags) & ~TG_SUBJECT_DISABLED;
 	kernel_subject_flags(k, p->subject, flags | (p->disabled ? TG_SUBJECT_DISABLED : 0u));
-	if (book) {
-		rulebook_rates(book, p->subject, &rates);
-		kernel_rates_set(k, p->subject, &rates);
-	}
+	if (!book)
+		return 0;
+	rulebook_rates(book, p->subject, &rates);
+	return kernel_rates_set(k, p->subject, &rates, err);
 }
 
 void enforce_removed(struct kernel *k, const struct principal *p)

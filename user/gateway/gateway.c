@@ -154,9 +154,13 @@ int gateway_directory_load(struct gateway *gw, const struct tenant *tenants, siz
 		directory_free_all(d);
 		return rc;
 	}
-	for (uint32_t s = 0; s < d->n_subjects; s++)
+	for (uint32_t s = 0; s < d->n_subjects && rc == 0; s++)
 		if (d->by_subject[s])
-			enforce_principal(gw->kernel, d->by_subject[s], NULL);
+			rc = enforce_principal(gw->kernel, d->by_subject[s], NULL, err);
+	if (rc < 0) {
+		directory_free_all(d);
+		return rc;
+	}
 	directory_publish(gw, d);
 	return 0;
 }
@@ -165,17 +169,21 @@ int gateway_directory_load(struct gateway *gw, const struct tenant *tenants, siz
 static int principal_publish(struct gateway *gw, struct directory *d, uint32_t subject, struct err *err)
 {
 	struct rulebook book;
+	int rc;
 
 	if (gw->policy) {
-		if (rulebook_init(&book, gw->policy, d, err) < 0) {
-			free(d->by_subject[subject]);
-			directory_free_version(d);
-			return ERR_NOMEM;
+		rc = rulebook_init(&book, gw->policy, d, err);
+		if (rc == 0) {
+			rc = enforce_principal(gw->kernel, d->by_subject[subject], &book, err);
+			rulebook_done(&book);
 		}
-		enforce_principal(gw->kernel, d->by_subject[subject], &book);
-		rulebook_done(&book);
 	} else {
-		enforce_principal(gw->kernel, d->by_subject[subject], NULL);
+		rc = enforce_principal(gw->kernel, d->by_subject[subject], NULL, err);
+	}
+	if (rc < 0) {
+		free(d->by_subject[subject]);
+		directory_free_version(d);
+		return rc;
 	}
 	directory_publish(gw, d);
 	return 0;

@@ -72,7 +72,7 @@ int kernel_attachments(struct kernel *k, kernel_attachment_cb cb, void *arg, str
 /* ---- shared memory; valid until kernel_close */
 struct tg_control *kernel_control(struct kernel *k);
 struct tg_bucket_block *kernel_buckets(struct kernel *k);            /* [TG_SUBJECTS_MAX] */
-struct tg_rate_block *kernel_rates(struct kernel *k, unsigned bank); /* [TG_SUBJECTS_MAX] */
+struct tg_rate_block *kernel_rates(struct kernel *k, unsigned bank); /* subjects that have been given rules here */
 struct tg_subject *kernel_subjects(struct kernel *k);                /* [TG_SUBJECTS_MAX] */
 uint64_t *kernel_idle(struct kernel *k);                             /* [TG_IDLE_MAX]; NULL in memory mode */
 
@@ -140,7 +140,7 @@ struct kernel_policy_input {
 int kernel_policy_swap(struct kernel *k, const struct kernel_policy_input *in, uint32_t *ret_generation,
 		       struct err *err) MUST_CHECK;
 /* Rewrites one subject's rules in the active bank (a new tenant or key under the policy in force). */
-void kernel_rates_set(struct kernel *k, uint32_t subject, const struct tg_rate_block *r);
+int kernel_rates_set(struct kernel *k, uint32_t subject, const struct tg_rate_block *r, struct err *err) MUST_CHECK;
 /* A slot gets a new owner: bucket emptied of history, flags cleared, incarnation set (A5). */
 void kernel_subject_reset(struct kernel *k, uint32_t subject, uint32_t incarnation);
 void kernel_subject_flags(struct kernel *k, uint32_t subject, uint32_t flags);

@@ -295,8 +295,9 @@ static int swap_prepare(struct swap *s, const struct kernel_policy_input *in, st
 	if (k->grace_owed)
 		policy_wait_grace(); /* A3: the process before us may have died between flip and wait */
 	k->grace_owed = false;
-	bank_write(k, s->next & 1, in);
-	rc = policy_write(k, s->next & 1, &in->policy, err);
+	rc = bank_write(k, s->next & 1, in, err);
+	if (rc == 0)
+		rc = policy_write(k, s->next & 1, &in->policy, err);
 	return rc ? rc : swap_write(s, err);
 }
 
