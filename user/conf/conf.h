@@ -79,7 +79,7 @@ struct conf {
 		unsigned first_byte_timeout_ms; /* default 120000 */
 		unsigned idle_timeout_ms;       /* between chunks, default 120000 */
 		unsigned total_timeout_ms;      /* default 600000 */
-		unsigned pool_max;              /* idle connections per worker and provider, default 1024 */
+		unsigned pool_max;              /* calls in flight per worker and provider, default 20000 */
 		unsigned pool_idle_ms;          /* default 60000 */
 	} upstream;
 	unsigned stop_timeout_ms; /* graceful stop, default 30000 */

@@ -48,7 +48,7 @@ Test(conf, defaults)
 	cr_expect_eq(c->upstream.first_byte_timeout_ms, 120000);
 	cr_expect_eq(c->upstream.idle_timeout_ms, 120000);
 	cr_expect_eq(c->upstream.total_timeout_ms, 600000);
-	cr_expect_eq(c->upstream.pool_max, 1024);
+	cr_expect_eq(c->upstream.pool_max, 20000);
 	cr_expect_eq(c->upstream.pool_idle_ms, 60000);
 	cr_expect_eq(c->stop_timeout_ms, 30000);
 	cr_expect_str_eq(c->providers[0].api_key, "");
