@@ -10,32 +10,32 @@ struct admin_route {
 };
 
 static const struct admin_route routes[] = {
-	{ "GET", "/healthz", handle_health, true },
-	{ "GET", "/readyz", handle_ready, true },
-	{ "GET", "/metrics", handle_metrics, true },
-	{ "GET", "/admin/v1/status", handle_status, false },
-	{ "GET", "/admin/v1/stats", handle_stats, false },
-	{ "GET", "/admin/v1/tenants", handle_tenants_list, false },
-	{ "POST", "/admin/v1/tenants", handle_tenant_create, false },
-	{ "POST", "/admin/v1/tenants/{}/disable", handle_tenant_disable, false },
-	{ "POST", "/admin/v1/tenants/{}/enable", handle_tenant_enable, false },
-	{ "GET", "/admin/v1/keys", handle_keys_list, false },
-	{ "POST", "/admin/v1/keys", handle_key_create, false },
-	{ "POST", "/admin/v1/keys/{}/disable", handle_key_disable, false },
-	{ "POST", "/admin/v1/keys/{}/enable", handle_key_enable, false },
-	{ "DELETE", "/admin/v1/keys/{}", handle_key_delete, false },
-	{ "GET", "/admin/v1/lists/{}", handle_list_show, false },
-	{ "POST", "/admin/v1/lists/{}", handle_list_add, false },
-	{ "DELETE", "/admin/v1/lists/{}", handle_list_del, false },
-	{ "POST", "/admin/v1/policy/check", handle_policy_check, false },
-	{ "POST", "/admin/v1/policy/diff", handle_policy_diff, false },
-	{ "POST", "/admin/v1/policy/apply", handle_policy_apply, false },
-	{ "POST", "/admin/v1/policy/confirm", handle_policy_confirm, false },
-	{ "POST", "/admin/v1/policy/rollback", handle_policy_rollback, false },
-	{ "GET", "/admin/v1/policy", handle_policy_show, false },
-	{ "GET", "/admin/v1/policy/versions", handle_policy_versions, false },
-	{ "GET", "/admin/v1/limits", handle_limits, false },
-	{ "GET", "/admin/v1/explain", handle_explain, false },
+	{"GET", "/healthz", handle_health, true},
+	{"GET", "/readyz", handle_ready, true},
+	{"GET", "/metrics", handle_metrics, true},
+	{"GET", "/admin/v1/status", handle_status, false},
+	{"GET", "/admin/v1/stats", handle_stats, false},
+	{"GET", "/admin/v1/tenants", handle_tenants_list, false},
+	{"POST", "/admin/v1/tenants", handle_tenant_create, false},
+	{"POST", "/admin/v1/tenants/{}/disable", handle_tenant_disable, false},
+	{"POST", "/admin/v1/tenants/{}/enable", handle_tenant_enable, false},
+	{"GET", "/admin/v1/keys", handle_keys_list, false},
+	{"POST", "/admin/v1/keys", handle_key_create, false},
+	{"POST", "/admin/v1/keys/{}/disable", handle_key_disable, false},
+	{"POST", "/admin/v1/keys/{}/enable", handle_key_enable, false},
+	{"DELETE", "/admin/v1/keys/{}", handle_key_delete, false},
+	{"GET", "/admin/v1/lists/{}", handle_list_show, false},
+	{"POST", "/admin/v1/lists/{}", handle_list_add, false},
+	{"DELETE", "/admin/v1/lists/{}", handle_list_del, false},
+	{"POST", "/admin/v1/policy/check", handle_policy_check, false},
+	{"POST", "/admin/v1/policy/diff", handle_policy_diff, false},
+	{"POST", "/admin/v1/policy/apply", handle_policy_apply, false},
+	{"POST", "/admin/v1/policy/confirm", handle_policy_confirm, false},
+	{"POST", "/admin/v1/policy/rollback", handle_policy_rollback, false},
+	{"GET", "/admin/v1/policy", handle_policy_show, false},
+	{"GET", "/admin/v1/policy/versions", handle_policy_versions, false},
+	{"GET", "/admin/v1/limits", handle_limits, false},
+	{"GET", "/admin/v1/explain", handle_explain, false},
 };
 
 static bool path_matches(const char *pattern, const char *path, char *part, size_t size)
@@ -99,7 +99,7 @@ static const struct admin_route *find(struct admin_call *c, bool *ret_path_known
 /* Strangers are refused before their body is read. */
 static void on_head(struct http_exchange *x, void *arg)
 {
-	struct admin_call c = { .a = arg, .x = x };
+	struct admin_call c = {.a = arg, .x = x};
 	bool known;
 	const struct admin_route *r = find(&c, &known);
 
@@ -120,7 +120,7 @@ static void on_head(struct http_exchange *x, void *arg)
 
 static void on_request(struct http_exchange *x, void *arg)
 {
-	struct admin_call c = { .a = arg, .x = x, .actor = "nobody" };
+	struct admin_call c = {.a = arg, .x = x, .actor = "nobody"};
 	const struct admin_route *r;
 	bool known;
 
@@ -141,14 +141,14 @@ static void on_refuse(struct http_exchange *x, enum http_refusal why, void *arg)
 		int status;
 		const char *code, *message;
 	} rows[] = {
-		[HTTP_REFUSE_BAD_REQUEST] = { 400, "bad_request", "Not valid HTTP." },
-		[HTTP_REFUSE_HEAD_TOO_LARGE] = { 431, "head_too_large", "The request's head is too large." },
-		[HTTP_REFUSE_BODY_TOO_LARGE] = { 413, "body_too_large", "The request's body is too large." },
-		[HTTP_REFUSE_TIMEOUT] = { 408, "timeout", "The request did not arrive in time." },
-		[HTTP_REFUSE_EXPECTATION] = { 417, "expectation_failed", "Only 100-continue is known." },
-		[HTTP_REFUSE_NO_MEMORY] = { 503, "no_memory", "Out of memory." },
+		[HTTP_REFUSE_BAD_REQUEST] = {400, "bad_request", "Not valid HTTP."},
+		[HTTP_REFUSE_HEAD_TOO_LARGE] = {431, "head_too_large", "The request's head is too large."},
+		[HTTP_REFUSE_BODY_TOO_LARGE] = {413, "body_too_large", "The request's body is too large."},
+		[HTTP_REFUSE_TIMEOUT] = {408, "timeout", "The request did not arrive in time."},
+		[HTTP_REFUSE_EXPECTATION] = {417, "expectation_failed", "Only 100-continue is known."},
+		[HTTP_REFUSE_NO_MEMORY] = {503, "no_memory", "Out of memory."},
 	};
-	struct admin_call c = { .a = arg, .x = x };
+	struct admin_call c = {.a = arg, .x = x};
 
 	reply_error(&c, rows[why].status, rows[why].code, "%s", rows[why].message);
 }

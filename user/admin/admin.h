@@ -1,10 +1,9 @@
 /* The control API (docs/api.md): REST for tollctl and operators, metrics and health. Runs on the control thread's loop.
  *
  * Invariants (tests cite them):
- *  M1  On TCP every path under /admin needs the bearer token; on the Unix socket the file mode is the right. /metrics and
- *      the health paths are open.
- *  M2  A request changes all it asks for or nothing, and says so.
- *  M3  A key's text is in exactly one answer: that of its creation. */
+ *  M1  On TCP every path under /admin needs the bearer token; on the Unix socket the file mode is the right. /metrics
+ * and the health paths are open. M2  A request changes all it asks for or nothing, and says so. M3  A key's text is in
+ * exactly one answer: that of its creation. */
 #ifndef ADMIN_ADMIN_H
 #define ADMIN_ADMIN_H
 
@@ -43,11 +42,11 @@ struct admin_ops {
 };
 
 struct admin_opts {
-	struct store *store;     /* all borrowed */
+	struct store *store; /* all borrowed */
 	struct kernel *kernel;
 	struct metrics *metrics;
-	const uint8_t *pepper;   /* CRYPTO_PEPPER_LEN */
-	const uint8_t *token;    /* 32 bytes; its hex form is the bearer token */
+	const uint8_t *pepper; /* CRYPTO_PEPPER_LEN */
+	const uint8_t *token;  /* 32 bytes; its hex form is the bearer token */
 	struct admin_ops ops;
 };
 
@@ -58,8 +57,8 @@ extern const struct http_handler admin_handler;
 
 /* ---- also for the daemon itself */
 
-/* Parses, stores as the active version, puts in force; the store is set back when that fails. errs: what is wrong with the
- * text (ERR_INVAL with errs->count > 0). */
+/* Parses, stores as the active version, puts in force; the store is set back when that fails. errs: what is wrong with
+ * the text (ERR_INVAL with errs->count > 0). */
 struct admin_apply {
 	const char *actor, *comment;
 	int64_t confirm_by_ms; /* Unix time; 0 = for good */
@@ -68,9 +67,10 @@ int admin_policy_apply(struct admin *a, const struct admin_apply *how, const cha
 		       struct store_policy *ret, uint32_t *ret_generation, struct conf_errors *errs,
 		       struct err *err) MUST_CHECK;
 /* Applies an older version again; id 0 = the one before the active one. */
-int admin_policy_rollback(struct admin *a, const char *actor, const char *comment, int64_t id,
-			  struct store_policy *ret, uint32_t *ret_generation, struct err *err) MUST_CHECK;
-/* Rolls an unconfirmed policy back whose time has passed: 1 = did, 0 = nothing to do. To be called every second or so. */
+int admin_policy_rollback(struct admin *a, const char *actor, const char *comment, int64_t id, struct store_policy *ret,
+			  uint32_t *ret_generation, struct err *err) MUST_CHECK;
+/* Rolls an unconfirmed policy back whose time has passed: 1 = did, 0 = nothing to do. To be called every second or so.
+ */
 int admin_policy_tick(struct admin *a, int64_t now_ms, struct err *err) MUST_CHECK;
 /* At start: the store's active policy into force; 0 = there was none, 1 = done. */
 int admin_policy_restore(struct admin *a, struct conf_errors *errs, struct err *err) MUST_CHECK;

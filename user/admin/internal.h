@@ -34,7 +34,8 @@ void reply_conf_errors(struct admin_call *c, const struct conf_errors *errs, int
 json_t *conf_errors_json(const struct conf_errors *errs);
 
 /* ---- query.c */
-/* A query parameter, decoded; false = absent (or longer than the room: then it is as if absent, callers check forms). */
+/* A query parameter, decoded; false = absent (or longer than the room: then it is as if absent, callers check forms).
+ */
 bool query_get(const struct admin_call *c, const char *name, char *ret, size_t size);
 /* 0 when absent; ERR_INVAL. */
 int query_number(const struct admin_call *c, const char *name, uint64_t *ret, struct err *err) MUST_CHECK;

@@ -64,7 +64,8 @@ json_t *dimensions_json(struct admin *a, uint32_t subject)
 		if (!rates->rate[d].emission_q16)
 			continue;
 		dim_name(d, name);
-		json_array_append_new(list, dimension_json(name, &rates->rate[d], TG_READ_ONCE(buckets->tat_ns[d]), now));
+		json_array_append_new(list,
+				      dimension_json(name, &rates->rate[d], TG_READ_ONCE(buckets->tat_ns[d]), now));
 	}
 	return list;
 }
@@ -151,7 +152,7 @@ static struct verdict judge_key(struct admin *a, const struct api_key *k, const 
 {
 	const struct tg_subject *s = kernel_subjects(a->o.kernel);
 	uint32_t key = TG_READ_ONCE(s[k->subject].flags), tenant = TG_READ_ONCE(s[t->subject].flags);
-	struct verdict v = { known ? "nic" : "daemon", "answer", TG_REASON_NONE };
+	struct verdict v = {known ? "nic" : "daemon", "answer", TG_REASON_NONE};
 	const unsigned route = TG_DIM_ROUTE0 + TG_ROUTE_CHAT_COMPLETIONS;
 
 	if ((key | tenant) & TG_SUBJECT_BLOCKED)
@@ -172,9 +173,9 @@ static struct verdict judge_key(struct admin *a, const struct api_key *k, const 
 		 exhausted(a, k->subject, route))
 		v.reason = TG_REASON_ROUTE_REQUESTS;
 	else
-		v = (struct verdict){ "daemon", "pass", TG_REASON_NONE };
+		v = (struct verdict){"daemon", "pass", TG_REASON_NONE};
 	if (v.reason == TG_REASON_NONE && k->expires_ms && k->expires_ms <= clock_wall_ms())
-		v = (struct verdict){ "daemon", "answer", TG_REASON_UNKNOWN_KEY };
+		v = (struct verdict){"daemon", "answer", TG_REASON_UNKNOWN_KEY};
 	return v;
 }
 
@@ -197,7 +198,7 @@ static void explain_key(struct admin_call *c, const char *text)
 			return;
 		}
 		if (!a->o.ops.key_find(a->o.ops.arg, hash, id)) {
-			v = (struct verdict){ "daemon", "answer", TG_REASON_UNKNOWN_KEY };
+			v = (struct verdict){"daemon", "answer", TG_REASON_UNKNOWN_KEY};
 			o = json_pack("{s:s,s:b,s:o}", "kind", "key", "well_formed",
 				      crypto_key_well_formed(text, strlen(text)), "verdict", verdict_json(&v));
 			reply_json(c, 200, o);
@@ -214,8 +215,10 @@ static void explain_key(struct admin_call *c, const char *text)
 	v = judge_key(a, &k, &t, known);
 	o = json_pack("{s:s,s:s,s:s,s:o,s:o,s:o,s:o}", "kind", "key", "id", k.id, "tenant", t.id, "verdict",
 		      verdict_json(&v), "gateway", subject_json(a, "gateway", "", TG_SUBJECT_GATEWAY), "tenant_limits",
-		      subject_json(a, "tenant", t.id, t.subject), "key_limits", subject_json(a, "key", k.id, k.subject));
-	json_object_set_new(o, "known_to_kernel", is_text ? json_boolean(known) : json_null());
+		      subject_json(a, "tenant", t.id, t.subject), "key_limits",
+		      subject_json(a, "key", k.id, k.subject));
+	json_object_set_new(o, "known_to_kernel",
+			    is_text && !kernel_is_memory(a->o.kernel) ? json_boolean(known) : json_null());
 	json_object_set_new(o, "expires_ms", json_integer(k.expires_ms));
 	reply_json(c, 200, o);
 }
@@ -223,7 +226,7 @@ static void explain_key(struct admin_call *c, const char *text)
 static json_t *match_json(struct admin *a, enum kernel_list list, const struct kernel_cidr *addr)
 {
 	struct kernel_list_entry e;
-	struct policy_list_entry p = { 0 };
+	struct policy_list_entry p = {0};
 	char text[64];
 
 	if (kernel_is_memory(a->o.kernel) || kernel_list_match(a->o.kernel, list, addr, &e) < 0)
@@ -238,7 +241,7 @@ static json_t *match_json(struct admin *a, enum kernel_list list, const struct k
 
 static void net_key(const struct kernel_cidr *addr, enum tg_net_scope scope, struct tg_net_key *ret)
 {
-	*ret = (struct tg_net_key){ .scope = scope };
+	*ret = (struct tg_net_key){.scope = scope};
 	if (addr->v6) {
 		memcpy(ret->addr, addr->addr, sizeof(ret->addr));
 		if (scope == TG_NET_AGGREGATE)
@@ -251,18 +254,18 @@ static void net_key(const struct kernel_cidr *addr, enum tg_net_scope scope, str
 
 static json_t *network_json(struct admin *a, const struct kernel_cidr *addr, struct verdict *v)
 {
-	static const char *const scopes[] = { "source", "aggregate" };
-	static const char *const dims[TG_NET_DIM_COUNT] = { "packets", "bytes", "connections" };
+	static const char *const scopes[] = {"source", "aggregate"};
+	static const char *const dims[TG_NET_DIM_COUNT] = {"packets", "bytes", "connections"};
 	static const enum tg_reason reasons[2][TG_NET_DIM_COUNT] = {
-		{ TG_REASON_PACKETS_SOURCE, TG_REASON_BYTES_SOURCE, TG_REASON_CONNS_SOURCE },
-		{ TG_REASON_PACKETS_AGGREGATE, TG_REASON_BYTES_AGGREGATE, TG_REASON_CONNS_AGGREGATE },
+		{TG_REASON_PACKETS_SOURCE, TG_REASON_BYTES_SOURCE, TG_REASON_CONNS_SOURCE},
+		{TG_REASON_PACKETS_AGGREGATE, TG_REASON_BYTES_AGGREGATE, TG_REASON_CONNS_AGGREGATE},
 	};
 	const struct policy *p = a->o.ops.policy_current(a->o.ops.arg);
 	json_t *list = json_array();
 	uint64_t now = clock_mono_ns();
 
 	for (unsigned s = 0; p && s < 2; s++) {
-		struct tg_net_value state = { 0 };
+		struct tg_net_value state = {0};
 		struct tg_net_key key;
 
 		net_key(addr, (enum tg_net_scope)s, &key);
@@ -279,7 +282,7 @@ static json_t *network_json(struct admin *a, const struct kernel_cidr *addr, str
 			json_array_append_new(list, dimension_json(name, &rate, state.tat_ns[d], now));
 			limits_peek(&rate, state.tat_ns[d], now, &left);
 			if (!left.remaining && v->reason == TG_REASON_NONE && !(rate.flags & TG_RATE_SHADOW))
-				*v = (struct verdict){ "nic", "drop", reasons[s][d] };
+				*v = (struct verdict){"nic", "drop", reasons[s][d]};
 		}
 	}
 	return list;
@@ -288,9 +291,9 @@ static json_t *network_json(struct admin *a, const struct kernel_cidr *addr, str
 static void explain_address(struct admin_call *c, const char *text)
 {
 	bool enforced = !kernel_is_memory(c->a->o.kernel);
-	struct verdict v = { enforced ? "nic" : "daemon", "pass", TG_REASON_NONE };
+	struct verdict v = {enforced ? "nic" : "daemon", "pass", TG_REASON_NONE};
 	struct policy_list_entry e;
-	struct kernel_cidr addr = { 0 };
+	struct kernel_cidr addr = {0};
 	json_t *allow, *block, *net;
 	struct err err;
 
@@ -308,9 +311,9 @@ static void explain_address(struct admin_call *c, const char *text)
 	allow = match_json(c->a, KERNEL_LIST_ALLOW, &addr);
 	block = match_json(c->a, KERNEL_LIST_BLOCK, &addr);
 	if (!json_is_null(allow))
-		v = (struct verdict){ "nic", "pass", TG_REASON_ALLOW_LIST };
+		v = (struct verdict){"nic", "pass", TG_REASON_ALLOW_LIST};
 	else if (!json_is_null(block))
-		v = (struct verdict){ "nic", "drop", TG_REASON_BLOCK_LIST };
+		v = (struct verdict){"nic", "drop", TG_REASON_BLOCK_LIST};
 	net = enforced ? network_json(c->a, &addr, &v) : json_array();
 	reply_json(c, 200,
 		   json_pack("{s:s,s:s,s:b,s:o,s:o,s:o,s:o}", "kind", "address", "address", text, "enforced", enforced,

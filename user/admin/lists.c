@@ -1,7 +1,7 @@
 /* Allow and block lists by hand.
  *
- * Order of a change: the kernel, then the store. While pinned maps live they are what holds, also when `tollctl` changed
- * them with the daemon down; the store is the copy for the day after a reboot. */
+ * Order of a change: the kernel, then the store. While pinned maps live they are what holds, also when `tollctl`
+ * changed them with the daemon down; the store is the copy for the day after a reboot. */
 #include "admin/internal.h"
 
 #include "base/clock.h"
@@ -24,7 +24,7 @@ static void cidr_to_kernel(const struct policy_list_entry *e, struct kernel_cidr
 
 static void cidr_text(const struct kernel_cidr *c, char buf[64])
 {
-	struct policy_list_entry e = { .v6 = c->v6, .prefix_len = c->prefix_len };
+	struct policy_list_entry e = {.v6 = c->v6, .prefix_len = c->prefix_len};
 
 	memcpy(e.addr, c->addr, sizeof(e.addr));
 	policy_format_cidr(&e, buf);
@@ -32,7 +32,7 @@ static void cidr_text(const struct kernel_cidr *c, char buf[64])
 
 static const char *source_name(unsigned source)
 {
-	static const char *const names[TG_LIST_SOURCE_COUNT] = { "operator", "risk", "penalty", "policy" };
+	static const char *const names[TG_LIST_SOURCE_COUNT] = {"operator", "risk", "penalty", "policy"};
 
 	return source < TG_LIST_SOURCE_COUNT ? names[source] : "operator";
 }
@@ -188,8 +188,8 @@ static int read_object(struct batch *b, size_t number, const json_t *o)
 
 	if (!cidr) {
 		bad(b, number, "cidr is missing or no string");
-	} else if (ttl && !(json_is_integer(ttl) && json_integer_value(ttl) >= 0 &&
-			    json_integer_value(ttl) <= 1000000000)) {
+	} else if (ttl &&
+		   !(json_is_integer(ttl) && json_integer_value(ttl) >= 0 && json_integer_value(ttl) <= 1000000000)) {
 		bad(b, number, "ttl_s must be a number of seconds from 0 (for good) to 1000000000");
 	} else if (reason && !json_is_string(reason) && !json_is_null(reason)) {
 		bad(b, number, "reason must be a string");
@@ -214,9 +214,7 @@ static bool read_json(struct admin_call *c, struct batch *b)
 		json_decref(o);
 		return false;
 	}
-	json_array_foreach(list, i, v)
-		if (read_object(b, i + 1, v) < 0)
-			break;
+	json_array_foreach(list, i, v) if (read_object(b, i + 1, v) < 0) break;
 	json_decref(o);
 	return true;
 }
@@ -275,7 +273,7 @@ static int apply(struct admin_call *c, enum kernel_list list, const struct batch
 void handle_list_add(struct admin_call *c)
 {
 	const char *type = http_request_header(c->x, "content-type", NULL);
-	struct batch b = { .a = c->a, .errors = json_array(), .now_ns = clock_mono_ns() };
+	struct batch b = {.a = c->a, .errors = json_array(), .now_ns = clock_mono_ns()};
 	enum kernel_list list;
 	struct err err;
 
@@ -326,7 +324,7 @@ void handle_list_del(struct admin_call *c)
 	struct policy_list_entry e;
 	struct kernel_cidr cidr;
 	enum kernel_list list;
-	struct err err = { 0 }, serr = { 0 };
+	struct err err = {0}, serr = {0};
 	int rc, src;
 
 	if (!list_of(c, &list))
@@ -350,7 +348,8 @@ void handle_list_del(struct admin_call *c)
 	else if (rc == 0 || src == 0)
 		reply_json(c, 200, json_pack("{s:s}", "deleted", canonical));
 	else if (policy_lists(c->a->o.ops.policy_current(c->a->o.ops.arg), list, &e))
-		reply_error(c, 409, "in_policy", "%s is listed by the policy: take it out there and apply it", canonical);
+		reply_error(c, 409, "in_policy", "%s is listed by the policy: take it out there and apply it",
+			    canonical);
 	else
 		reply_error(c, 404, "not_found", "%s is not on the %s list", canonical, c->part);
 }
@@ -370,9 +369,9 @@ static int add_row(enum store_list list, const struct store_list_entry *e, void 
 	(void)list;
 	p->n++;
 	snprintf(p->last, sizeof(p->last), "%s", e->cidr);
-	return json_array_append_new(p->list, json_pack("{s:s,s:s,s:s,s:I}", "cidr", e->cidr, "reason", e->reason,
-							"source", source_name(e->source), "expires_ms",
-							(json_int_t)e->expires_ms)) < 0
+	return json_array_append_new(p->list,
+				     json_pack("{s:s,s:s,s:s,s:I}", "cidr", e->cidr, "reason", e->reason, "source",
+					       source_name(e->source), "expires_ms", (json_int_t)e->expires_ms)) < 0
 		       ? ERR_NOMEM
 		       : 0;
 }
@@ -394,10 +393,10 @@ static void add_policy_entries(const struct policy *p, enum kernel_list list, js
 
 void handle_list_show(struct admin_call *c)
 {
-	struct err err = { .code = ERR_NOMEM, .msg = "out of memory" };
+	struct err err = {.code = ERR_NOMEM, .msg = "out of memory"};
 	char after[64] = "";
 	enum kernel_list list;
-	struct page p = { 0 };
+	struct page p = {0};
 	uint64_t limit;
 	json_t *o;
 
@@ -456,9 +455,9 @@ static int gather_row(enum store_list list, const struct store_list_entry *row, 
 
 static int restore(struct admin *a, enum kernel_list list, size_t *count, struct err *err)
 {
-	struct gather g = { .batch = { .a = a, .errors = json_array(), .now_ns = clock_mono_ns() },
-			    .wall_ms = clock_wall_ms(),
-			    .want = store_of(list) };
+	struct gather g = {.batch = {.a = a, .errors = json_array(), .now_ns = clock_mono_ns()},
+			   .wall_ms = clock_wall_ms(),
+			   .want = store_of(list)};
 	size_t done = 0;
 	int rc = store_list_each(a->o.store, gather_row, &g, err);
 
@@ -542,8 +541,8 @@ static size_t only_in(struct kernel_list_entry *x, size_t nx, const struct kerne
 
 static int adopt(struct admin *a, enum kernel_list list, size_t *adopted, size_t *dropped, struct err *err)
 {
-	struct gather map = { .batch = { .a = a, .errors = json_array(), .now_ns = clock_mono_ns() } };
-	struct gather rows = { .batch = map.batch, .wall_ms = clock_wall_ms(), .want = store_of(list) };
+	struct gather map = {.batch = {.a = a, .errors = json_array(), .now_ns = clock_mono_ns()}};
+	struct gather rows = {.batch = map.batch, .wall_ms = clock_wall_ms(), .want = store_of(list)};
 	_cleanup_(freep) struct kernel_list_entry *copy = NULL;
 	int rc = kernel_list_each(a->o.kernel, list, gather_map, &map, err);
 

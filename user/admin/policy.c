@@ -23,7 +23,7 @@ static void policyp(struct policy **p)
 /* NULL: answered. */
 static struct policy *parse_body(struct admin_call *c, int bad_status)
 {
-	_cleanup_(errors_done) struct conf_errors errs = { 0 };
+	_cleanup_(errors_done) struct conf_errors errs = {0};
 	struct policy *p = NULL;
 
 	if (policy_parse(c->body, c->body_len, &p, &errs) < 0) {
@@ -73,8 +73,8 @@ static void undo(struct admin *a, int64_t failed_id, const char *old_text)
 	struct err err;
 
 	snprintf(comment, sizeof(comment), "version %lld could not be put in force", (long long)failed_id);
-	if (!old_text || store_policy_add_active(a->o.store, "tollgated", comment, old_text, strlen(old_text), 0, &p,
-						 &err) < 0)
+	if (!old_text ||
+	    store_policy_add_active(a->o.store, "tollgated", comment, old_text, strlen(old_text), 0, &p, &err) < 0)
 		log_error(NULL, "policy version %lld is stored as active but not in force: %s", (long long)failed_id,
 			  old_text ? err.msg : "there is none before it");
 	else
@@ -118,9 +118,9 @@ static void reply_applied(struct admin_call *c, const struct store_policy *p, ui
 
 void handle_policy_apply(struct admin_call *c)
 {
-	_cleanup_(errors_done) struct conf_errors errs = { 0 };
+	_cleanup_(errors_done) struct conf_errors errs = {0};
 	char comment[160] = "";
-	struct admin_apply how = { .actor = c->actor, .comment = comment };
+	struct admin_apply how = {.actor = c->actor, .comment = comment};
 	struct store_policy p;
 	uint64_t confirm_ms;
 	uint32_t generation;
@@ -190,12 +190,12 @@ static int find_before(const struct store_policy *p, void *arg)
 int admin_policy_rollback(struct admin *a, const char *actor, const char *comment, int64_t id, struct store_policy *ret,
 			  uint32_t *ret_generation, struct err *err)
 {
-	_cleanup_(errors_done) struct conf_errors errs = { 0 };
+	_cleanup_(errors_done) struct conf_errors errs = {0};
 	_cleanup_(freep) char *text = NULL;
-	struct before b = { 0 };
+	struct before b = {0};
 	struct store_policy p;
 	char said[120];
-	struct admin_apply how = { .actor = actor, .comment = comment };
+	struct admin_apply how = {.actor = actor, .comment = comment};
 	int rc = 0;
 
 	if (!id) {
@@ -289,17 +289,17 @@ void handle_policy_show(struct admin_call *c)
 
 static int add_version(const struct store_policy *p, void *arg)
 {
-	return json_array_append_new(arg, json_pack("{s:I,s:I,s:I,s:b,s:s,s:s}", "id", (json_int_t)p->id, "created_ms",
-						    (json_int_t)p->created_ms, "confirm_by_ms",
-						    (json_int_t)p->confirm_by_ms, "active", p->active, "actor", p->actor,
-						    "comment", p->comment)) < 0
+	return json_array_append_new(arg,
+				     json_pack("{s:I,s:I,s:I,s:b,s:s,s:s}", "id", (json_int_t)p->id, "created_ms",
+					       (json_int_t)p->created_ms, "confirm_by_ms", (json_int_t)p->confirm_by_ms,
+					       "active", p->active, "actor", p->actor, "comment", p->comment)) < 0
 		       ? ERR_NOMEM
 		       : 0;
 }
 
 void handle_policy_versions(struct admin_call *c)
 {
-	struct err err = { .code = ERR_NOMEM, .msg = "out of memory" };
+	struct err err = {.code = ERR_NOMEM, .msg = "out of memory"};
 	json_t *list = json_array();
 
 	if (store_policy_each(c->a->o.store, add_version, list, &err) < 0) {

@@ -6,7 +6,7 @@
 
 static void reply_bytes(struct admin_call *c, int status, const char *type, char *body, size_t len)
 {
-	const struct http_header h[] = { { "content-type", type }, { "cache-control", "no-store" } };
+	const struct http_header h[] = {{"content-type", type}, {"cache-control", "no-store"}};
 
 	http_respond_take(c->x, status, h, ARRAY_SIZE(h), body, len);
 }

@@ -29,7 +29,7 @@ static int add_attachment(const struct kernel_attachment *a, void *arg)
 static json_t *kernel_json(struct kernel *k)
 {
 	json_t *list = json_array(), *o;
-	struct err err = { 0 };
+	struct err err = {0};
 	int rc = 0;
 
 	if (!kernel_is_memory(k))
@@ -44,8 +44,8 @@ static json_t *kernel_json(struct kernel *k)
 void handle_status(struct admin_call *c)
 {
 	struct admin *a = c->a;
-	struct admin_status s = { 0 };
-	struct store_policy active = { 0 };
+	struct admin_status s = {0};
+	struct store_policy active = {0};
 	json_t *listen = json_array();
 	char *text = NULL;
 
@@ -129,11 +129,10 @@ void handle_stats(struct admin_call *c)
 		return;
 	}
 	reply_json(c, 200,
-		   json_pack("{s:o,s:o,s:I,s:I,s:I,s:I,s:I}", "verdicts", verdicts_json(c->a, nic), "fill", fill_json(k),
-			     "events_lost", (json_int_t)nic->health.events_lost, "events_throttled",
-			     (json_int_t)nic->health.events_throttled, "state_full",
-			     (json_int_t)nic->health.state_full, "gcra_contended",
-			     (json_int_t)nic->health.gcra_contended, "helper_failed",
+		   json_pack("{s:o,s:o,s:I,s:I,s:I,s:I,s:I}", "verdicts", verdicts_json(c->a, nic), "fill",
+			     fill_json(k), "events_lost", (json_int_t)nic->health.events_lost, "events_throttled",
+			     (json_int_t)nic->health.events_throttled, "state_full", (json_int_t)nic->health.state_full,
+			     "gcra_contended", (json_int_t)nic->health.gcra_contended, "helper_failed",
 			     (json_int_t)nic->health.helper_failed));
 	free(nic);
 }
@@ -151,8 +150,8 @@ void handle_metrics(struct admin_call *c)
 		return;
 	}
 	reply_text(c, 200,
-		   open ? "application/openmetrics-text; version=1.0.0; charset=utf-8" :
-			  "text/plain; version=0.0.4; charset=utf-8",
+		   open ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+			: "text/plain; version=0.0.4; charset=utf-8",
 		   &b);
 }
 
@@ -163,7 +162,7 @@ void handle_health(struct admin_call *c)
 
 void handle_ready(struct admin_call *c)
 {
-	struct admin_status s = { 0 };
+	struct admin_status s = {0};
 
 	c->a->o.ops.status(c->a->o.ops.arg, &s);
 	if (s.ready && !s.draining)

@@ -1,5 +1,5 @@
-/* Tenants and keys. Order of each change: the store, then what enforces; a failure of the second says so and is repaired
- * by the next start, which fits slots to the store. */
+/* Tenants and keys. Order of each change: the store, then what enforces; a failure of the second says so and is
+ * repaired by the next start, which fits slots to the store. */
 #include "admin/internal.h"
 
 #include <string.h>
@@ -32,7 +32,7 @@ static int add_key(const struct api_key *k, void *arg)
 void handle_tenants_list(struct admin_call *c)
 {
 	json_t *list = json_array();
-	struct err err = { .code = ERR_NOMEM, .msg = "out of memory" };
+	struct err err = {.code = ERR_NOMEM, .msg = "out of memory"};
 
 	if (store_tenant_each(c->a->o.store, add_tenant, list, &err) < 0) {
 		json_decref(list);
@@ -90,7 +90,7 @@ void handle_keys_list(struct admin_call *c)
 {
 	char tenant[TENANT_ID_MAX];
 	bool one = query_get(c, "tenant", tenant, sizeof(tenant));
-	struct err err = { .code = ERR_NOMEM, .msg = "out of memory" };
+	struct err err = {.code = ERR_NOMEM, .msg = "out of memory"};
 	json_t *list = json_array();
 	struct tenant t;
 	int rc = one ? store_tenant_get(c->a->o.store, tenant, &t, &err) : 0;
@@ -109,13 +109,13 @@ static void create_key(struct admin_call *c, const char *tenant, const char *nam
 {
 	char text[KEY_TEXT_MAX], hint[KEY_HINT_MAX];
 	uint8_t hash[KEY_HASH_LEN];
-	struct store_key_new n = { .tenant_id = tenant, .name = name, .hint = hint, .hash = hash, .expires_ms = expires_ms };
+	struct store_key_new n = {
+		.tenant_id = tenant, .name = name, .hint = hint, .hash = hash, .expires_ms = expires_ms};
 	struct api_key k;
 	struct err err;
 	json_t *o;
 
-	if (crypto_key_make(text, &err) < 0 ||
-	    crypto_key_hash(c->a->o.pepper, text, strlen(text), hash, &err) < 0) {
+	if (crypto_key_make(text, &err) < 0 || crypto_key_hash(c->a->o.pepper, text, strlen(text), hash, &err) < 0) {
 		reply_err(c, &err);
 		return;
 	}
@@ -154,8 +154,7 @@ static void set_key(struct admin_call *c, enum key_status status)
 	struct err err;
 
 	if (store_key_set_status(c->a->o.store, c->actor, c->part, status, &err) < 0 ||
-	    store_key_get(c->a->o.store, c->part, &k, &err) < 0 ||
-	    c->a->o.ops.key_put(c->a->o.ops.arg, &k, &err) < 0)
+	    store_key_get(c->a->o.store, c->part, &k, &err) < 0 || c->a->o.ops.key_put(c->a->o.ops.arg, &k, &err) < 0)
 		reply_err(c, &err);
 	else
 		reply_json(c, 200, key_json(&k));

@@ -11,7 +11,8 @@ static int open_memory(struct daemon *d, const char *why, struct err *err)
 
 	if (rc == 0)
 		log_warn(NULL,
-			 "RUNNING WITHOUT THE KERNEL PROGRAM (%s): limits hold in user space only; block lists and packet, "
+			 "RUNNING WITHOUT THE KERNEL PROGRAM (%s): limits hold in user space only; block lists and "
+			 "packet, "
 			 "byte and connection limits are NOT enforced; buckets start full at each start",
 			 why);
 	d->kernel_fresh = true;
@@ -48,17 +49,17 @@ static enum kernel_want want_of(const struct conf_interface *i)
 {
 	if (i->tc)
 		return KERNEL_WANT_TC;
-	return i->xdp_mode == CONF_XDP_NATIVE  ? KERNEL_WANT_NATIVE :
-	       i->xdp_mode == CONF_XDP_GENERIC ? KERNEL_WANT_GENERIC :
-						 KERNEL_WANT_AUTO;
+	return i->xdp_mode == CONF_XDP_NATIVE    ? KERNEL_WANT_NATIVE
+	       : i->xdp_mode == CONF_XDP_GENERIC ? KERNEL_WANT_GENERIC
+						 : KERNEL_WANT_AUTO;
 }
 
 static const char *mode_text(enum kernel_mode m)
 {
-	return m == KERNEL_MODE_XDP_NATIVE  ? "XDP, native" :
-	       m == KERNEL_MODE_XDP_GENERIC ? "XDP, generic" :
-	       m == KERNEL_MODE_TC	    ? "TC ingress" :
-					      "nothing";
+	return m == KERNEL_MODE_XDP_NATIVE    ? "XDP, native"
+	       : m == KERNEL_MODE_XDP_GENERIC ? "XDP, generic"
+	       : m == KERNEL_MODE_TC          ? "TC ingress"
+					      : "nothing";
 }
 
 static int set_ports(struct daemon *d, struct err *err)

@@ -23,7 +23,7 @@ static const char usage[] =
 
 static int check(const char *path)
 {
-	struct conf_errors errs = { 0 };
+	struct conf_errors errs = {0};
 	struct buf b = BUF_INIT;
 	struct conf *conf = NULL;
 	int rc = conf_load(path, &conf, &errs);
@@ -52,7 +52,7 @@ static int reference(void)
 static int run(const struct options *o)
 {
 	struct daemon *d = calloc(1, sizeof(*d));
-	struct err err = { 0 };
+	struct err err = {0};
 	int rc;
 
 	if (!d)
@@ -74,12 +74,15 @@ static int run(const struct options *o)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' },  { "check", required_argument, NULL, 'k' },
-		{ "no-kernel", no_argument, NULL, 'n' },     { "reference", no_argument, NULL, 'r' },
-		{ "version", no_argument, NULL, 'V' },	     { "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
+		{"config", required_argument, NULL, 'c'},
+		{"check", required_argument, NULL, 'k'},
+		{"no-kernel", no_argument, NULL, 'n'},
+		{"reference", no_argument, NULL, 'r'},
+		{"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
 	};
-	struct options o = { 0 };
+	struct options o = {0};
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "hV", options, NULL)) != -1) {

@@ -48,7 +48,7 @@ static int take_key(const struct api_key *k, void *arg)
 
 static int load_directory(struct daemon *d, struct err *err)
 {
-	struct rows r = { 0 };
+	struct rows r = {0};
 	int rc;
 
 	err_set(err, ERR_NOMEM, "no memory for tenants and keys");
@@ -86,7 +86,7 @@ static int first_policy(struct daemon *d, struct conf_errors *errs, struct err *
 {
 	const char *text = d->policy_text ? d->policy_text : policy_default_text;
 	const char *name = d->policy_text ? d->conf->policy_file : "built-in defaults";
-	struct admin_apply how = { .actor = "tollgated", .comment = name };
+	struct admin_apply how = {.actor = "tollgated", .comment = name};
 	struct store_policy p;
 	uint32_t generation;
 	int rc = admin_policy_apply(d->admin, &how, text, strlen(text), &p, &generation, errs, err);
@@ -100,7 +100,7 @@ static int first_policy(struct daemon *d, struct conf_errors *errs, struct err *
 
 static int set_policy(struct daemon *d, struct err *err)
 {
-	struct conf_errors errs = { 0 };
+	struct conf_errors errs = {0};
 	int rc = admin_policy_restore(d->admin, &errs, err);
 
 	if (rc < 0 && errs.count)

@@ -1,11 +1,11 @@
 /* From root to nobody in particular.
  *
  * Invariants (tests cite them):
- *  P1  After privileges_drop: no capability in any set, none to be had by exec, no new privileges, user and group are the
- *      configured ones, supplementary groups are that user's.
- *  P2  After privileges_seccomp: a call outside the list fails with EPERM; exec, ptrace and loading BPF programs kill the
- *      process. EPERM for the rest, because a C library that learns a new call should lose a feature and not the
- *      gateway; a call that only an intruder makes ends it. (Builds with SAN= have no filter and say so.) */
+ *  P1  After privileges_drop: no capability in any set, none to be had by exec, no new privileges, user and group are
+ * the configured ones, supplementary groups are that user's. P2  After privileges_seccomp: a call outside the list
+ * fails with EPERM; exec, ptrace and loading BPF programs kill the process. EPERM for the rest, because a C library
+ * that learns a new call should lose a feature and not the gateway; a call that only an intruder makes ends it. (Builds
+ * with SAN= have no filter and say so.) */
 #ifndef DAEMON_PRIVILEGES_H
 #define DAEMON_PRIVILEGES_H
 

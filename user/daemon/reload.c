@@ -7,7 +7,7 @@
 
 int log_setup(const struct conf *conf)
 {
-	static const char *const levels[] = { "debug", "info", "warn", "error" };
+	static const char *const levels[] = {"debug", "info", "warn", "error"};
 	enum log_level level = LOG_INFO;
 
 	for (unsigned i = 0; conf->log_level && i < ARRAY_SIZE(levels); i++)
@@ -56,32 +56,33 @@ static void say_what_needs_a_restart(const struct conf *a, const struct conf *b)
 		const char *name;
 		bool same;
 	} rows[] = {
-		{ "listen", same_listeners(a, b) },
-		{ "control", same_listen(&a->control, &b->control) && same(a->control_socket, b->control_socket) &&
-				     a->control_socket_mode == b->control_socket_mode },
-		{ "tls", same(a->tls_cert_file, b->tls_cert_file) && same(a->tls_key_file, b->tls_key_file) },
-		{ "workers", a->workers == b->workers },
-		{ "user", same(a->user, b->user) },
-		{ "state_dir", same(a->state_dir, b->state_dir) },
-		{ "store", same(a->store_path, b->store_path) },
-		{ "http", !memcmp(&a->http, &b->http, sizeof(a->http)) },
-		{ "stop_timeout", a->stop_timeout_ms == b->stop_timeout_ms },
-		{ "kernel", a->kernel.enabled == b->kernel.enabled && same(a->kernel.pin_dir, b->kernel.pin_dir) &&
-				    a->kernel.list_entries_max == b->kernel.list_entries_max &&
-				    a->kernel.net_sources_max == b->kernel.net_sources_max &&
-				    a->kernel.flows_max == b->kernel.flows_max && same_interfaces(a, b) },
+		{"listen", same_listeners(a, b)},
+		{"control", same_listen(&a->control, &b->control) && same(a->control_socket, b->control_socket) &&
+				    a->control_socket_mode == b->control_socket_mode},
+		{"tls", same(a->tls_cert_file, b->tls_cert_file) && same(a->tls_key_file, b->tls_key_file)},
+		{"workers", a->workers == b->workers},
+		{"user", same(a->user, b->user)},
+		{"state_dir", same(a->state_dir, b->state_dir)},
+		{"store", same(a->store_path, b->store_path)},
+		{"http", !memcmp(&a->http, &b->http, sizeof(a->http))},
+		{"stop_timeout", a->stop_timeout_ms == b->stop_timeout_ms},
+		{"kernel", a->kernel.enabled == b->kernel.enabled && same(a->kernel.pin_dir, b->kernel.pin_dir) &&
+				   a->kernel.list_entries_max == b->kernel.list_entries_max &&
+				   a->kernel.net_sources_max == b->kernel.net_sources_max &&
+				   a->kernel.flows_max == b->kernel.flows_max && same_interfaces(a, b)},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		if (!rows[i].same)
-			log_warn(NULL, "reload: '%s' has changed in the file but holds only after a restart", rows[i].name);
+			log_warn(NULL, "reload: '%s' has changed in the file but holds only after a restart",
+				 rows[i].name);
 	if (!same(a->policy_file, b->policy_file))
 		log_warn(NULL, "reload: 'policy' names the first start's policy; use `tollctl policy apply`");
 }
 
 void daemon_reload(struct daemon *d)
 {
-	struct conf_errors errs = { 0 };
+	struct conf_errors errs = {0};
 	struct conf *conf = NULL;
 	struct err err;
 

@@ -62,7 +62,7 @@ static int read_secrets(struct daemon *d, struct err *err)
 
 static int load_conf(struct daemon *d, struct conf **ret, struct err *err)
 {
-	struct conf_errors errs = { 0 };
+	struct conf_errors errs = {0};
 	int rc = conf_load(d->opts.config, ret, &errs);
 
 	if (rc < 0) {
@@ -91,7 +91,7 @@ static void block_signals(void)
 
 static int make_gateway(struct daemon *d, struct err *err)
 {
-	struct gateway_opts o = { .pepper = d->pepper, .workers = d->n_workers, .kernel = d->kernel };
+	struct gateway_opts o = {.pepper = d->pepper, .workers = d->n_workers, .kernel = d->kernel};
 	struct conf *conf = NULL;
 	char path[600];
 	int rc = metrics_new(d->n_workers + 1, &d->metrics, err);
@@ -123,8 +123,8 @@ static void raise_limits(const struct daemon *d)
 	unsigned long want = 2ul * d->conf->http.connections_max + 1024, have = privileges_files(want);
 
 	if (have < want)
-		log_warn(NULL, "only %lu open files are permitted, %lu would be needed for http.connections_max: %u", have,
-			 want, d->conf->http.connections_max);
+		log_warn(NULL, "only %lu open files are permitted, %lu would be needed for http.connections_max: %u",
+			 have, want, d->conf->http.connections_max);
 }
 
 static int drop(struct daemon *d, struct err *err)
@@ -145,9 +145,9 @@ static unsigned count_workers(const struct conf *c)
 
 int daemon_start(struct daemon *d, struct err *err)
 {
-	static int (*const steps[])(struct daemon *d, struct err *err) = {
-		read_secrets, state_open,  kernel_setup_open,	make_gateway, control_make, policy_setup,
-		listen_open,  workers_make, kernel_setup_attach, drop,
+	static int (*const steps[])(struct daemon * d, struct err * err) = {
+		read_secrets, state_open,  kernel_setup_open, make_gateway,        control_make,
+		policy_setup, listen_open, workers_make,      kernel_setup_attach, drop,
 	};
 	int rc;
 

@@ -48,7 +48,8 @@ static int lock(struct daemon *d, struct err *err)
 		len = (int)read(d->lock_fd, pid, sizeof(pid) - 1);
 		pid[len > 0 ? len : 0] = '\0';
 		pid[strcspn(pid, "\n")] = '\0';
-		return err_set(err, ERR_BUSY, "%s is in use by a running tollgated (pid %s): stop it first, or use another state_dir",
+		return err_set(err, ERR_BUSY,
+			       "%s is in use by a running tollgated (pid %s): stop it first, or use another state_dir",
 			       d->conf->state_dir, *pid ? pid : "unknown");
 	}
 	len = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());

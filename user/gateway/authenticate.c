@@ -1,7 +1,7 @@
 /* Who is calling.
  *
- * At a key's first sight on a worker: HMAC under the installation's pepper, directory, and the kernel is taught. Later: the
- * worker's cache (keycache.h C1). Status is never cached: flags in tg_subjects are looked at each time, and so are
+ * At a key's first sight on a worker: HMAC under the installation's pepper, directory, and the kernel is taught. Later:
+ * the worker's cache (keycache.h C1). Status is never cached: flags in tg_subjects are looked at each time, and so are
  * incarnations (abi.h A5). */
 #include "gateway/call.h"
 
@@ -30,7 +30,7 @@ static const char *bearer(const char *value)
 /* The same key twice is one key (some SDKs do that); two different ones could be read either way. */
 static enum key_found find_key(const struct http_exchange *x, const char **ret)
 {
-	static const char *const names[] = { "authorization", "x-api-key", "api-key", "x-goog-api-key" };
+	static const char *const names[] = {"authorization", "x-api-key", "api-key", "x-goog-api-key"};
 	const char *found = NULL;
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
@@ -94,7 +94,7 @@ static bool look_up(struct call *c, const char *text, size_t len, uint64_t hash,
 		return false;
 	*ret = (struct keycache_entry){
 		.hash = hash,
-		.tag = { tag[0], tag[1] },
+		.tag = {tag[0], tag[1]},
 		.key_subject = p->subject,
 		.key_incarnation = p->incarnation,
 		.tenant_subject = p->tenant_subject,

@@ -15,14 +15,14 @@ static const struct {
 	const char *name;
 	call_stage_fn run;
 } stages[CALL_STAGES] = {
-	[CALL_AUTHENTICATE] = { "authenticate", call_authenticate },
-	[CALL_PARSE] = { "parse", call_parse },
-	[CALL_ADMIT] = { "admit", call_admit },
-	[CALL_CHOOSE] = { "choose", call_choose },
-	[CALL_FORWARD] = { "forward", call_forward },
-	[CALL_DELIVER] = { "deliver", call_deliver },
-	[CALL_METER] = { "meter", call_meter },
-	[CALL_FINISH] = { "finish", call_finish },
+	[CALL_AUTHENTICATE] = {"authenticate", call_authenticate},
+	[CALL_PARSE] = {"parse", call_parse},
+	[CALL_ADMIT] = {"admit", call_admit},
+	[CALL_CHOOSE] = {"choose", call_choose},
+	[CALL_FORWARD] = {"forward", call_forward},
+	[CALL_DELIVER] = {"deliver", call_deliver},
+	[CALL_METER] = {"meter", call_meter},
+	[CALL_FINISH] = {"finish", call_finish},
 };
 
 void call_run(struct call *c, enum call_stage stage)
@@ -74,10 +74,10 @@ static struct call *call_new(struct gateway_worker *w, struct http_exchange *x)
 
 static enum tg_method method_of(const char *m)
 {
-	return !strcmp(m, "POST") ? TG_METHOD_POST :
-	       !strcmp(m, "GET")  ? TG_METHOD_GET :
-	       !strcmp(m, "HEAD") ? TG_METHOD_HEAD :
-				    TG_METHOD_NONE;
+	return !strcmp(m, "POST")   ? TG_METHOD_POST
+	       : !strcmp(m, "GET")  ? TG_METHOD_GET
+	       : !strcmp(m, "HEAD") ? TG_METHOD_HEAD
+				    : TG_METHOD_NONE;
 }
 
 /* Of the routes in the table, those that are served so far, and only in OpenAI's dialect. */

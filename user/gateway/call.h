@@ -1,5 +1,5 @@
-/* One request's way through the gateway. The struct moves forward through the table of stages in call.c; each stage writes
- * only its own part.
+/* One request's way through the gateway. The struct moves forward through the table of stages in call.c; each stage
+ * writes only its own part.
  *
  *   authenticate -> parse -> admit -> choose -> forward ~~> deliver -> meter -> finish
  *                                       ^________|  next deployment, only before anything was delivered

@@ -43,8 +43,8 @@ static int make_model(struct catalog *c, struct catalog_model *m, const struct c
 
 	m->name = conf->name;
 	m->name_len = strlen(conf->name);
-	m->n_deployments = (unsigned)(conf->n_deployments < CATALOG_DEPLOYMENTS_MAX ? conf->n_deployments :
-										      CATALOG_DEPLOYMENTS_MAX);
+	m->n_deployments = (unsigned)(conf->n_deployments < CATALOG_DEPLOYMENTS_MAX ? conf->n_deployments
+										    : CATALOG_DEPLOYMENTS_MAX);
 	m->deployments = calloc(m->n_deployments + 1, sizeof(*m->deployments));
 	if (!m->deployments)
 		return ERR_NOMEM;
@@ -149,7 +149,8 @@ void catalog_free(struct catalog *c)
 			explicit_bzero(c->providers[i].headers, c->providers[i].headers_len);
 		free(c->providers[i].headers);
 	}
-	for (size_t i = 0; c->models && i <= c->n_models; i++) { /* the one under construction too: the array has room */
+	for (size_t i = 0; c->models && i <= c->n_models;
+	     i++) { /* the one under construction too: the array has room */
 		free(c->models[i].deployments);
 		free(c->models[i].object);
 	}

@@ -11,7 +11,7 @@
 struct catalog_provider {
 	const struct conf_provider *conf;
 	unsigned index;
-	char *headers;       /* authorization and content type, each line with CRLF */
+	char *headers; /* authorization and content type, each line with CRLF */
 	size_t headers_len;
 };
 

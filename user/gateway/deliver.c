@@ -26,9 +26,9 @@ struct passed_header {
 };
 
 static const struct passed_header passed_down[] = {
-	{ "content-type", false },	   { "content-encoding", false }, { "cache-control", false },
-	{ "openai-processing-ms", false }, { "openai-version", false },   { "retry-after", true },
-	{ "retry-after-ms", true },	   { "x-should-retry", true },
+	{"content-type", false},         {"content-encoding", false}, {"cache-control", false},
+	{"openai-processing-ms", false}, {"openai-version", false},   {"retry-after", true},
+	{"retry-after-ms", true},        {"x-should-retry", true},
 };
 
 static const struct passed_header *passed(const char *name, size_t len)
@@ -279,8 +279,7 @@ static uint64_t tokens_used(struct call *c)
 	if (c->mode == CALL_MODE_EVENTS)
 		return c->req.prompt_tokens_estimate + (c->events.content_bytes + 3) / 4;
 	if (c->gone || c->upstream_status == 200)
-		return c->upstream_status == 200 && !c->gone ? c->limits.tokens_charged :
-							       c->req.prompt_tokens_estimate;
+		return c->upstream_status == 200 && !c->gone ? c->limits.tokens_charged : c->req.prompt_tokens_estimate;
 	return 0;
 }
 

@@ -8,7 +8,6 @@
 
 #define HASH_MIN 64u
 
-
 static size_t home(const struct directory *d, const uint8_t *hash)
 {
 	uint64_t h;

@@ -1,5 +1,5 @@
-/* Who may call: tenants and keys by slot and by hash. One writer (the control thread) makes a new version for each change;
- * readers look at one version between two waits and keep nothing of it.
+/* Who may call: tenants and keys by slot and by hash. One writer (the control thread) makes a new version for each
+ * change; readers look at one version between two waits and keep nothing of it.
  *
  * Invariants (tests cite them):
  *  D1  A version never changes: a reader sees all of a change or none.
@@ -33,7 +33,7 @@ struct directory {
 	struct principal **by_hash;    /* open addressing */
 	size_t hash_mask;
 	size_t n_keys, n_tenants;
-	struct principal *retired;     /* what the step to this version replaced; freed by the caller after readers left */
+	struct principal *retired; /* what the step to this version replaced; freed by the caller after readers left */
 };
 
 int directory_new(struct directory **ret, struct err *err) MUST_CHECK;

@@ -43,7 +43,7 @@ static void cidr_of(const struct policy_list_entry *e, struct kernel_cidr *ret)
 int enforce_lists_init(struct enforce_lists *l, const struct policy *p, enforce_reason reason_of, void *arg,
 		       struct err *err)
 {
-	*l = (struct enforce_lists){ .n_allow = p->n_allow, .n_block = p->n_block };
+	*l = (struct enforce_lists){.n_allow = p->n_allow, .n_block = p->n_block};
 	l->allow = calloc(p->n_allow + 1, sizeof(*l->allow));
 	l->block = calloc(p->n_block + 1, sizeof(*l->block));
 	l->block_reason = calloc(p->n_block + 1, sizeof(*l->block_reason));
@@ -66,7 +66,7 @@ void enforce_lists_done(struct enforce_lists *l)
 	free(l->allow);
 	free(l->block);
 	free(l->block_reason);
-	*l = (struct enforce_lists){ 0 };
+	*l = (struct enforce_lists){0};
 }
 
 struct swap {
@@ -93,7 +93,7 @@ int enforce_policy(struct kernel *k, const struct rulebook *book, const struct e
 		   void (*publish)(uint32_t generation, void *arg), void *arg, uint32_t *ret_generation,
 		   struct err *err)
 {
-	struct swap swap = { .book = book, .publish = publish, .arg = arg };
+	struct swap swap = {.book = book, .publish = publish, .arg = arg};
 	struct kernel_policy_input in = {
 		.rates = swap_rates,
 		.publish = swap_publish,
@@ -113,11 +113,11 @@ int enforce_policy(struct kernel *k, const struct rulebook *book, const struct e
 int enforce_answers(struct kernel *k, struct err *err)
 {
 	for (unsigned reason = 0; reason < TG_REASON_COUNT; reason++) {
-		struct tg_answer a = { 0 };
+		struct tg_answer a = {0};
 		int rc = openai_nic_answer((enum tg_reason)reason, &a, err);
 
-		if (rc < 0 || (a.len && (rc = kernel_set_answer(k, tg_answer_index(TG_DIALECT_OPENAI, reason), &a,
-								err)) < 0))
+		if (rc < 0 ||
+		    (a.len && (rc = kernel_set_answer(k, tg_answer_index(TG_DIALECT_OPENAI, reason), &a, err)) < 0))
 			return rc;
 	}
 	return 0;

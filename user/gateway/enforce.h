@@ -12,7 +12,8 @@
 #include "kernel/kernel.h"
 
 /* Slot and status of a principal. `book` NULL: its rules come with the next policy. */
-int enforce_principal(struct kernel *k, const struct principal *p, const struct rulebook *book, struct err *err) MUST_CHECK;
+int enforce_principal(struct kernel *k, const struct principal *p, const struct rulebook *book,
+		      struct err *err) MUST_CHECK;
 void enforce_removed(struct kernel *k, const struct principal *p);
 /* Teaches the kernel a key that has just been authenticated. Safe from any worker. */
 int enforce_key_learned(struct kernel *k, uint64_t hash, const struct tg_key_entry *e, struct err *err) MUST_CHECK;

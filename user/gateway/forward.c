@@ -40,13 +40,12 @@ enum call_step call_choose(struct call *c)
 		}
 		at -= m->deployments[i].weight;
 	}
-	call_error(c, 502, "server_error", "upstream_unreachable", NULL,
-		   "No provider of this model could be reached.");
+	call_error(c, 502, "server_error", "upstream_unreachable", NULL, "No provider of this model could be reached.");
 	return CALL_DONE;
 }
 
 /* What of the client's headers a provider gets to see; all else stays here. */
-static const char *const passed_up[] = { "traceparent", "tracestate", "openai-beta", "idempotency-key" };
+static const char *const passed_up[] = {"traceparent", "tracestate", "openai-beta", "idempotency-key"};
 
 static void put_line(struct buf *b, const char *name, const char *value)
 {
@@ -75,8 +74,8 @@ static int make_headers(struct call *c)
 	return b->failed ? ERR_NOMEM : 0;
 }
 
-static const char *const upstream_paths[] = { [TG_ROUTE_CHAT_COMPLETIONS] = "/v1/chat/completions",
-					      [TG_ROUTE_EMBEDDINGS] = "/v1/embeddings" };
+static const char *const upstream_paths[] = {
+	[TG_ROUTE_CHAT_COMPLETIONS] = "/v1/chat/completions", [TG_ROUTE_EMBEDDINGS] = "/v1/embeddings"};
 
 static void on_head(void *arg, const struct upstream_head *h)
 {
@@ -99,10 +98,10 @@ static void on_done(void *arg)
 
 static const char *failure_kind(int code)
 {
-	return code == ERR_TIMEOUT ? "timeout" :
-	       code == ERR_PROTO   ? "protocol" :
-	       code == ERR_CLOSED  ? "closed" :
-				     "connect";
+	return code == ERR_TIMEOUT  ? "timeout"
+	       : code == ERR_PROTO  ? "protocol"
+	       : code == ERR_CLOSED ? "closed"
+				    : "connect";
 }
 
 static void on_failed(void *arg, int code, const char *msg, bool sent)
@@ -138,7 +137,7 @@ static const struct upstream_events events = {
 enum call_step call_forward(struct call *c)
 {
 	const struct worker_pool *pool = c->wc->pools[c->deployment->provider->index];
-	struct upstream_send send = { .method = "POST", .path = upstream_paths[c->route] };
+	struct upstream_send send = {.method = "POST", .path = upstream_paths[c->route]};
 	struct upstream_request *request = NULL;
 	const char *body;
 	unsigned attempt;
@@ -155,8 +154,8 @@ enum call_step call_forward(struct call *c)
 	}
 	http_body(c->x, &body, &len);
 	buf_reset(&c->sent_body);
-	if (make_headers(c) < 0 || openai_rewrite_request(&c->req, body, len, c->deployment->upstream_model,
-							  &c->sent_body, &err) < 0) {
+	if (make_headers(c) < 0 ||
+	    openai_rewrite_request(&c->req, body, len, c->deployment->upstream_model, &c->sent_body, &err) < 0) {
 		call_meter(c);
 		call_error(c, 503, "server_error", "no_memory", NULL, "The gateway is out of memory.");
 		return CALL_DONE;

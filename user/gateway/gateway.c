@@ -26,9 +26,8 @@ int gateway_new(const struct gateway_opts *opts, struct gateway **ret, struct er
 		atomic_init(&gw->slots[i].generation, gw->control->generation + 2);
 	/* The first HMAC makes libcrypto read its configuration: better now than in the first request, unprivileged. */
 	if (!gw->workers || crypto_key_hash(gw->pepper, "", 0, warm, err) < 0 ||
-	    crypto_random(gw->tag_key, sizeof(gw->tag_key), err) < 0 ||
-	    directory_new(&d, err) < 0 || reasons_open(opts->reasons_file, &gw->reasons, err) < 0 ||
-	    meters_init(gw, opts->metrics, err) < 0) {
+	    crypto_random(gw->tag_key, sizeof(gw->tag_key), err) < 0 || directory_new(&d, err) < 0 ||
+	    reasons_open(opts->reasons_file, &gw->reasons, err) < 0 || meters_init(gw, opts->metrics, err) < 0) {
 		if (!gw->workers)
 			err_set(err, ERR_NOMEM, "no memory for the gateway");
 		atomic_store(&gw->directory, d);
@@ -74,7 +73,7 @@ static void passed(void *arg)
 
 void gateway_quiesce(struct gateway *gw)
 {
-	struct passing p = { .left = 1 };
+	struct passing p = {.left = 1};
 
 	pthread_mutex_init(&p.lock, NULL);
 	pthread_cond_init(&p.all, NULL);

@@ -3,8 +3,8 @@
  * Threads: functions marked [control] are for the control thread alone, [worker] for the worker's own thread.
  *
  * Invariants (tests cite them):
- *  W1  A request is judged by exactly one policy: that of the generation word as it stood when its limits were looked at.
- *  W2  What a worker can still see is never freed or overwritten: the control thread waits for every worker to have
+ *  W1  A request is judged by exactly one policy: that of the generation word as it stood when its limits were looked
+ * at. W2  What a worker can still see is never freed or overwritten: the control thread waits for every worker to have
  *      passed between two callbacks (gateway_quiesce) before it retires a directory or reuses a snapshot.
  *  W3  A call keeps the catalog it started with; a reload changes later calls only.
  */
@@ -61,7 +61,8 @@ const struct policy *gateway_policy(const struct gateway *gw);
 /* The kernel's ready-made refusals. */
 int gateway_answers_install(struct gateway *gw, struct err *err) MUST_CHECK;
 
-/* The number that stands for a reason text in list entries; 0 when the table is full (counted, logged by the caller). */
+/* The number that stands for a reason text in list entries; 0 when the table is full (counted, logged by the caller).
+ */
 uint16_t gateway_reason_of(struct gateway *gw, const char *text);
 /* "" for 0 and unknown numbers. */
 const char *gateway_reason_text(const struct gateway *gw, uint16_t reason);

@@ -6,19 +6,19 @@
 #include <stdio.h>
 #include <string.h>
 
-static const double total_buckets[] = { 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300 };
+static const double total_buckets[] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300};
 /* The gateway's own share is microseconds. */
-static const double overhead_buckets[] = { 0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001,
-					   0.0025,  0.005,    0.01,    0.05,   0.2,	1 };
+static const double overhead_buckets[] = {0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001,
+					  0.0025,  0.005,    0.01,    0.05,   0.2,     1};
 
 int meters_init(struct gateway *gw, struct metrics *m, struct err *err)
 {
-	static const char *const request_labels[] = { "service", "route", "provider", "status", NULL };
-	static const char *const route_labels[] = { "service", "route", NULL };
-	static const char *const token_labels[] = { "provider", "type", NULL };
-	static const char *const error_labels[] = { "provider", "kind", NULL };
-	static const char *const provider_labels[] = { "provider", NULL };
-	static const char *const none[] = { NULL };
+	static const char *const request_labels[] = {"service", "route", "provider", "status", NULL};
+	static const char *const route_labels[] = {"service", "route", NULL};
+	static const char *const token_labels[] = {"provider", "type", NULL};
+	static const char *const error_labels[] = {"provider", "kind", NULL};
+	static const char *const provider_labels[] = {"provider", NULL};
+	static const char *const none[] = {NULL};
 	struct meters *t = &gw->meters;
 
 	t->metrics = m;
@@ -36,9 +36,9 @@ int meters_init(struct gateway *gw, struct metrics *m, struct err *err)
 					 route_labels, 32, total_buckets, ARRAY_SIZE(total_buckets));
 	t->tokens = metrics_register(m, METRIC_COUNTER, "tollgate_tokens_total",
 				     "Tokens used as reported by providers.", token_labels, 64, NULL, 0);
-	t->upstream_errors = metrics_register(m, METRIC_COUNTER, "tollgate_upstream_errors_total",
-					      "Attempts at a provider that failed, by kind.", error_labels, 256, NULL,
-					      0);
+	t->upstream_errors =
+		metrics_register(m, METRIC_COUNTER, "tollgate_upstream_errors_total",
+				 "Attempts at a provider that failed, by kind.", error_labels, 256, NULL, 0);
 	t->no_usage = metrics_register(m, METRIC_COUNTER, "tollgate_usage_missing_total",
 				       "Answers that were delivered without the provider reporting usage; an "
 				       "estimate stands in.",
@@ -73,8 +73,8 @@ static unsigned route_row(enum tg_route route)
 /* Row of a status that is met often; METER_STATUSES = look it up each time. */
 static unsigned status_row(int status)
 {
-	static const short common[METER_STATUSES] = { 200, 400, 401, 403, 404, 405, 408, 409, 413, 415, 417, 422,
-						      429, 431, 499, 500, 501, 502, 503, 504, 529, 201, 204, 402 };
+	static const short common[METER_STATUSES] = {200, 400, 401, 403, 404, 405, 408, 409, 413, 415, 417, 422,
+						     429, 431, 499, 500, 501, 502, 503, 504, 529, 201, 204, 402};
 
 	for (unsigned i = 0; i < METER_STATUSES; i++)
 		if (common[i] == status)
@@ -85,7 +85,7 @@ static unsigned status_row(int status)
 static int request_series(const struct call *c, const char *provider)
 {
 	char status[12];
-	const char *labels[] = { "router", meters_route_name(c->route), provider, status };
+	const char *labels[] = {"router", meters_route_name(c->route), provider, status};
 
 	snprintf(status, sizeof(status), "%d", c->status);
 	return metrics_series(c->w->gw->meters.requests, labels);
@@ -121,7 +121,7 @@ static void observe(struct call *c, struct metric *f, int *cache, uint64_t ns)
 	int *cached = &cache[route_row(c->route)];
 
 	if (!*cached) {
-		const char *labels[] = { "router", meters_route_name(c->route) };
+		const char *labels[] = {"router", meters_route_name(c->route)};
 		int series = metrics_series(f, labels);
 
 		if (series < 0)
@@ -138,11 +138,12 @@ static void count_tokens(struct call *c)
 	const struct {
 		const char *type;
 		uint64_t n;
-	} kinds[] = { { "input", c->usage.input_tokens }, { "output", c->usage.output_tokens },
-		      { "cached_input", c->usage.cached_input_tokens } };
+	} kinds[] = {{"input", c->usage.input_tokens},
+		     {"output", c->usage.output_tokens},
+		     {"cached_input", c->usage.cached_input_tokens}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		const char *labels[] = { provider, kinds[i].type };
+		const char *labels[] = {provider, kinds[i].type};
 		int series = kinds[i].n ? metrics_series(m->tokens, labels) : -1;
 
 		if (series >= 0)
@@ -167,7 +168,7 @@ void meters_call(struct call *c, uint64_t now_ns)
 	if (c->have_usage) {
 		count_tokens(c);
 	} else if (c->delivered && c->deployment && c->upstream_status < 300 && !c->gone) {
-		const char *labels[] = { c->deployment->provider->conf->name };
+		const char *labels[] = {c->deployment->provider->conf->name};
 		int series = metrics_series(w->gw->meters.no_usage, labels);
 
 		if (series >= 0)
@@ -184,7 +185,7 @@ void meters_verdict(struct call *c, enum tg_verdict verdict, enum tg_reason reas
 
 void meters_upstream_error(struct call *c, const char *kind)
 {
-	const char *labels[] = { c->deployment->provider->conf->name, kind };
+	const char *labels[] = {c->deployment->provider->conf->name, kind};
 	int series = metrics_series(c->w->gw->meters.upstream_errors, labels);
 
 	if (series >= 0)
@@ -193,7 +194,7 @@ void meters_upstream_error(struct call *c, const char *kind)
 
 void meters_learn_failed(struct call *c)
 {
-	static const char *const none[] = { NULL };
+	static const char *const none[] = {NULL};
 	int series = metrics_series(c->w->gw->meters.learn_failed, none);
 
 	if (series >= 0)

@@ -35,7 +35,7 @@ static const char *duration(struct answer_headers *a, uint64_t ns)
 void answer_header(struct answer_headers *a, const char *name, const char *value)
 {
 	if (a->n < ANSWER_HEADERS_MAX)
-		a->h[a->n++] = (struct http_header){ name, value };
+		a->h[a->n++] = (struct http_header){name, value};
 }
 
 void answer_headers_init(struct answer_headers *a, const struct call *c)
@@ -109,17 +109,17 @@ void call_refuse_http(struct call *c, enum http_refusal why)
 		int status;
 		const char *type, *code, *message;
 	} rows[] = {
-		[HTTP_REFUSE_BAD_REQUEST] = { 400, "invalid_request_error", "bad_request",
-					      "The request is not valid HTTP, or can be read in more than one way." },
-		[HTTP_REFUSE_HEAD_TOO_LARGE] = { 431, "invalid_request_error", "headers_too_large",
-						 "The request's headers are too large." },
-		[HTTP_REFUSE_BODY_TOO_LARGE] = { 413, "invalid_request_error", "request_too_large",
-						 "The request's body is too large." },
-		[HTTP_REFUSE_TIMEOUT] = { 408, "invalid_request_error", "request_timeout",
-					  "The request did not arrive in time." },
-		[HTTP_REFUSE_EXPECTATION] = { 417, "invalid_request_error", "expectation_failed",
-					      "Only the expectation 100-continue is known." },
-		[HTTP_REFUSE_NO_MEMORY] = { 503, "server_error", "no_memory", "The gateway is out of memory." },
+		[HTTP_REFUSE_BAD_REQUEST] = {400, "invalid_request_error", "bad_request",
+					     "The request is not valid HTTP, or can be read in more than one way."},
+		[HTTP_REFUSE_HEAD_TOO_LARGE] = {431, "invalid_request_error", "headers_too_large",
+						"The request's headers are too large."},
+		[HTTP_REFUSE_BODY_TOO_LARGE] = {413, "invalid_request_error", "request_too_large",
+						"The request's body is too large."},
+		[HTTP_REFUSE_TIMEOUT] = {408, "invalid_request_error", "request_timeout",
+					 "The request did not arrive in time."},
+		[HTTP_REFUSE_EXPECTATION] = {417, "invalid_request_error", "expectation_failed",
+					     "Only the expectation 100-continue is known."},
+		[HTTP_REFUSE_NO_MEMORY] = {503, "server_error", "no_memory", "The gateway is out of memory."},
 	};
 
 	call_error(c, rows[why].status, rows[why].type, rows[why].code, NULL, rows[why].message);

@@ -23,8 +23,7 @@ void answer_retry_after(struct answer_headers *a, uint64_t ns);
 /* By the verdict table. */
 void call_refuse(struct call *c, enum tg_reason reason, const char *message);
 /* Anything else. message goes to the client; param and code may be NULL. */
-void call_error(struct call *c, int status, const char *type, const char *code, const char *param,
-		const char *message);
+void call_error(struct call *c, int status, const char *type, const char *code, const char *param, const char *message);
 void call_error_with(struct call *c, struct answer_headers *a, int status, const char *type, const char *code,
 		     const char *param, const char *message);
 /* What the adapter itself refuses. */

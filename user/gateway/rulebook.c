@@ -27,7 +27,7 @@ static int sort_overrides(const struct policy_override *o, size_t n, const struc
 
 int rulebook_init(struct rulebook *b, const struct policy *policy, const struct directory *d, struct err *err)
 {
-	*b = (struct rulebook){ .policy = policy, .directory = d };
+	*b = (struct rulebook){.policy = policy, .directory = d};
 	if (sort_overrides(policy->tenants, policy->n_tenants, &b->tenants, err) < 0 ||
 	    sort_overrides(policy->keys, policy->n_keys, &b->keys, err) < 0) {
 		rulebook_done(b);
@@ -45,7 +45,7 @@ void rulebook_done(struct rulebook *b)
 
 static const struct policy_limits *override_of(const struct policy_override **sorted, size_t n, const char *id)
 {
-	const struct policy_override want = { .subject = (char *)(uintptr_t)id }, *w = &want;
+	const struct policy_override want = {.subject = (char *)(uintptr_t)id}, *w = &want;
 	const struct policy_override **hit = n ? bsearch(&w, sorted, n, sizeof(*sorted), by_subject_id) : NULL;
 
 	return hit ? &(*hit)->limits : NULL;

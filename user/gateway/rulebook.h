@@ -13,7 +13,8 @@ struct rulebook {
 	const struct policy_override **tenants, **keys;
 };
 
-int rulebook_init(struct rulebook *b, const struct policy *policy, const struct directory *d, struct err *err) MUST_CHECK;
+int rulebook_init(struct rulebook *b, const struct policy *policy, const struct directory *d,
+		  struct err *err) MUST_CHECK;
 void rulebook_done(struct rulebook *b);
 /* The rules of a slot; all "no limit" for a free one. */
 void rulebook_rates(const struct rulebook *b, uint32_t subject, struct tg_rate_block *ret);

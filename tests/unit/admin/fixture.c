@@ -79,7 +79,7 @@ static void verdicts(void *arg, uint64_t ret[TG_VERDICT_COUNT][TG_REASON_COUNT])
 static void status(void *arg, struct admin_status *ret)
 {
 	(void)arg;
-	*ret = (struct admin_status){ .workers = 3, .ready = true, .draining = fx.draining };
+	*ret = (struct admin_status){.workers = 3, .ready = true, .draining = fx.draining};
 }
 
 static void *run(void *arg)
@@ -115,10 +115,10 @@ void fixture_start(void)
 {
 	static uint8_t pepper[CRYPTO_PEPPER_LEN], token[32];
 	struct store_opts so = STORE_OPTS_DEFAULT;
-	struct admin_opts o = { .pepper = pepper,
-				.token = token,
-				.ops = { policy_apply, policy_current, tenant_put, key_put, key_put, key_find, reason_of,
-					 reason_text, verdicts, status, NULL } };
+	struct admin_opts o = {.pepper = pepper,
+			       .token = token,
+			       .ops = {policy_apply, policy_current, tenant_put, key_put, key_put, key_find, reason_of,
+				       reason_text, verdicts, status, NULL}};
 	char path[128];
 	struct err err;
 
@@ -158,14 +158,14 @@ void fixture_stop(void)
 
 static struct reply exchange(int fd, const char *method, const char *path, const char *extra, const char *body)
 {
-	struct reply r = { 0 };
+	struct reply r = {0};
 	struct buf b = BUF_INIT;
 	char *text, *at;
 	ssize_t n;
 
 	cr_assert_geq(fd, 0);
-	buf_printf(&b, "%s %s HTTP/1.1\r\nHost: t\r\nConnection: close\r\n%sContent-Length: %zu\r\n\r\n%s", method, path,
-		   extra ? extra : "", body ? strlen(body) : 0, body ? body : "");
+	buf_printf(&b, "%s %s HTTP/1.1\r\nHost: t\r\nConnection: close\r\n%sContent-Length: %zu\r\n\r\n%s", method,
+		   path, extra ? extra : "", body ? strlen(body) : 0, body ? body : "");
 	cr_assert_eq(send(fd, b.data, b.len, MSG_NOSIGNAL), (ssize_t)b.len);
 	buf_reset(&b);
 	do {
@@ -186,7 +186,7 @@ static struct reply exchange(int fd, const char *method, const char *path, const
 
 struct reply ask(const char *method, const char *path, const char *extra, const char *body)
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
 	snprintf(a.sun_path, sizeof(a.sun_path), "%s", fx.socket);
@@ -196,7 +196,8 @@ struct reply ask(const char *method, const char *path, const char *extra, const 
 
 struct reply ask_tcp(const char *method, const char *path, const char *extra, const char *body)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(fx.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in a = {
+		.sin_family = AF_INET, .sin_port = htons(fx.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
 	cr_assert_eq(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);

@@ -1,4 +1,5 @@
-/* A control API on its own thread: store in a temporary folder, kernel room in memory, gateway as recording stand-ins. */
+/* A control API on its own thread: store in a temporary folder, kernel room in memory, gateway as recording stand-ins.
+ */
 #ifndef TEST_ADMIN_FIXTURE_H
 #define TEST_ADMIN_FIXTURE_H
 
@@ -13,9 +14,9 @@ struct fixture {
 	struct store *store;
 	struct metrics *metrics;
 	struct admin *admin;
-	struct policy *policy;  /* in force, as the gateway would have it */
+	struct policy *policy; /* in force, as the gateway would have it */
 	unsigned generation;
-	bool refuse_policies;   /* policy_apply fails */
+	bool refuse_policies; /* policy_apply fails */
 	bool draining;
 };
 
@@ -27,7 +28,7 @@ void fixture_stop(void);
 
 struct reply {
 	int status;
-	char *body; /* NUL-terminated */
+	char *body;   /* NUL-terminated */
 	json_t *json; /* NULL when the body is none */
 };
 /* One request over the Unix socket. extra: more header lines, each with CRLF. */

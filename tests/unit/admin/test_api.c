@@ -21,22 +21,22 @@ Test(admin, tcp_needs_the_token)
 		const char *method, *path, *auth;
 		int status;
 	} rows[] = {
-		{ "GET", "/admin/v1/status", NULL, 401 },
-		{ "GET", "/admin/v1/status", "Authorization: Bearer \r\n", 401 },
-		{ "GET", "/admin/v1/status", "Authorization: Bearer 07\r\n", 401 },
-		{ "GET", "/admin/v1/status",
-		  "Authorization: Bearer 0707070707070707070707070707070707070707070707070707070707070708\r\n", 401 },
-		{ "GET", "/admin/v1/status",
-		  "Authorization: Basic 0707070707070707070707070707070707070707070707070707070707070707\r\n", 401 },
-		{ "GET", "/admin/v1/status",
-		  "Authorization: Bearer 0707070707070707070707070707070707070707070707070707070707070707\r\n", 200 },
-		{ "POST", "/admin/v1/tenants", NULL, 401 },
-		{ "GET", "/admin/v1/no/such", NULL, 401 },
-		{ "GET", "/admin/", NULL, 401 },
-		{ "GET", "/healthz", NULL, 200 },
-		{ "GET", "/readyz", NULL, 200 },
-		{ "GET", "/metrics", NULL, 200 },
-		{ "GET", "/", NULL, 404 },
+		{"GET", "/admin/v1/status", NULL, 401},
+		{"GET", "/admin/v1/status", "Authorization: Bearer \r\n", 401},
+		{"GET", "/admin/v1/status", "Authorization: Bearer 07\r\n", 401},
+		{"GET", "/admin/v1/status",
+		 "Authorization: Bearer 0707070707070707070707070707070707070707070707070707070707070708\r\n", 401},
+		{"GET", "/admin/v1/status",
+		 "Authorization: Basic 0707070707070707070707070707070707070707070707070707070707070707\r\n", 401},
+		{"GET", "/admin/v1/status",
+		 "Authorization: Bearer 0707070707070707070707070707070707070707070707070707070707070707\r\n", 200},
+		{"POST", "/admin/v1/tenants", NULL, 401},
+		{"GET", "/admin/v1/no/such", NULL, 401},
+		{"GET", "/admin/", NULL, 401},
+		{"GET", "/healthz", NULL, 200},
+		{"GET", "/readyz", NULL, 200},
+		{"GET", "/metrics", NULL, 200},
+		{"GET", "/", NULL, 404},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -55,45 +55,45 @@ Test(admin, bad_requests)
 		int status;
 		const char *code;
 	} rows[] = {
-		{ "GET", "/admin/v1/nothing", NULL, NULL, 404, "not_found" },
-		{ "DELETE", "/admin/v1/status", NULL, NULL, 405, "method_not_allowed" },
-		{ "GET", "/admin/v1/tenants/acme/disable", NULL, NULL, 405, "method_not_allowed" },
-		{ "POST", "/admin/v1/tenants", NULL, "", 400, "invalid" },
-		{ "POST", "/admin/v1/tenants", NULL, "{", 400, "invalid" },
-		{ "POST", "/admin/v1/tenants", NULL, "[]", 400, "invalid" },
-		{ "POST", "/admin/v1/tenants", NULL, "{\"id\":5}", 400, "invalid" },
-		{ "POST", "/admin/v1/tenants", NULL, "{\"id\":\"\"}", 400, "invalid" },
-		{ "POST", "/admin/v1/tenants", NULL, "{\"id\":\"a\",\"id\":\"b\"}", 400, "invalid" },
-		{ "POST", "/admin/v1/tenants", NULL, "{\"id\":\"a\\u0000b\"}", 400, "invalid" },
-		{ "POST", "/admin/v1/tenants", NULL, "{\"id\":\"UPPER\"}", 400, "invalid" },
-		{ "POST", "/admin/v1/tenants/nobody/disable", NULL, NULL, 404, "not_found" },
-		{ "POST", "/admin/v1/tenants/%zz/disable", NULL, NULL, 404, "not_found" },
-		{ "POST", "/admin/v1/tenants/%00/disable", NULL, NULL, 404, "not_found" },
-		{ "POST", "/admin/v1/tenants//disable", NULL, NULL, 404, "not_found" },
-		{ "GET", "/admin/v1/keys?tenant=nobody", NULL, NULL, 404, "not_found" },
-		{ "POST", "/admin/v1/keys", NULL, "{\"tenant\":\"nobody\"}", 404, "not_found" },
-		{ "POST", "/admin/v1/keys", NULL, "{\"tenant\":\"acme\",\"expires_ms\":-1}", 400, "invalid" },
-		{ "POST", "/admin/v1/keys", NULL, "{\"tenant\":\"acme\",\"expires_ms\":\"soon\"}", 400, "invalid" },
-		{ "DELETE", "/admin/v1/keys/key_none", NULL, NULL, 404, "not_found" },
-		{ "GET", "/admin/v1/lists/gray", NULL, NULL, 404, "not_found" },
-		{ "GET", "/admin/v1/lists/block?limit=many", NULL, NULL, 400, "invalid" },
-		{ "DELETE", "/admin/v1/lists/block", NULL, NULL, 400, "invalid" },
-		{ "DELETE", "/admin/v1/lists/block?cidr=10.0.0.1/8", NULL, NULL, 400, "invalid" },
-		{ "DELETE", "/admin/v1/lists/block?cidr=10.0.0.0%2F8", NULL, NULL, 404, "not_found" },
-		{ "POST", "/admin/v1/lists/block", NULL, "{\"entries\":[]}", 501, "unsupported" },
-		{ "POST", "/admin/v1/policy/apply", "text/yaml", "", 400, "invalid" },
-		{ "POST", "/admin/v1/policy/apply?confirm_ms=x", "text/yaml", "version: 1\n", 400, "invalid" },
-		{ "POST", "/admin/v1/policy/apply?confirm_ms=99999999999", "text/yaml", "version: 1\n", 400, "invalid" },
-		{ "POST", "/admin/v1/policy/confirm?id=7", NULL, NULL, 404, "not_found" },
-		{ "POST", "/admin/v1/policy/rollback", NULL, NULL, 404, "not_found" },
-		{ "POST", "/admin/v1/policy/rollback?id=99", NULL, NULL, 404, "not_found" },
-		{ "GET", "/admin/v1/policy", NULL, NULL, 404, "not_found" },
-		{ "GET", "/admin/v1/limits?key=key_none", NULL, NULL, 404, "not_found" },
-		{ "GET", "/admin/v1/limits?tenant=nobody", NULL, NULL, 404, "not_found" },
-		{ "GET", "/admin/v1/explain", NULL, NULL, 400, "invalid" },
-		{ "GET", "/admin/v1/explain?key=key_none", NULL, NULL, 404, "not_found" },
-		{ "GET", "/admin/v1/explain?address=300.1.1.1", NULL, NULL, 400, "invalid" },
-		{ "GET", "/admin/v1/explain?address=10.0.0.0/8", NULL, NULL, 400, "invalid" },
+		{"GET", "/admin/v1/nothing", NULL, NULL, 404, "not_found"},
+		{"DELETE", "/admin/v1/status", NULL, NULL, 405, "method_not_allowed"},
+		{"GET", "/admin/v1/tenants/acme/disable", NULL, NULL, 405, "method_not_allowed"},
+		{"POST", "/admin/v1/tenants", NULL, "", 400, "invalid"},
+		{"POST", "/admin/v1/tenants", NULL, "{", 400, "invalid"},
+		{"POST", "/admin/v1/tenants", NULL, "[]", 400, "invalid"},
+		{"POST", "/admin/v1/tenants", NULL, "{\"id\":5}", 400, "invalid"},
+		{"POST", "/admin/v1/tenants", NULL, "{\"id\":\"\"}", 400, "invalid"},
+		{"POST", "/admin/v1/tenants", NULL, "{\"id\":\"a\",\"id\":\"b\"}", 400, "invalid"},
+		{"POST", "/admin/v1/tenants", NULL, "{\"id\":\"a\\u0000b\"}", 400, "invalid"},
+		{"POST", "/admin/v1/tenants", NULL, "{\"id\":\"UPPER\"}", 400, "invalid"},
+		{"POST", "/admin/v1/tenants/nobody/disable", NULL, NULL, 404, "not_found"},
+		{"POST", "/admin/v1/tenants/%zz/disable", NULL, NULL, 404, "not_found"},
+		{"POST", "/admin/v1/tenants/%00/disable", NULL, NULL, 404, "not_found"},
+		{"POST", "/admin/v1/tenants//disable", NULL, NULL, 404, "not_found"},
+		{"GET", "/admin/v1/keys?tenant=nobody", NULL, NULL, 404, "not_found"},
+		{"POST", "/admin/v1/keys", NULL, "{\"tenant\":\"nobody\"}", 404, "not_found"},
+		{"POST", "/admin/v1/keys", NULL, "{\"tenant\":\"acme\",\"expires_ms\":-1}", 400, "invalid"},
+		{"POST", "/admin/v1/keys", NULL, "{\"tenant\":\"acme\",\"expires_ms\":\"soon\"}", 400, "invalid"},
+		{"DELETE", "/admin/v1/keys/key_none", NULL, NULL, 404, "not_found"},
+		{"GET", "/admin/v1/lists/gray", NULL, NULL, 404, "not_found"},
+		{"GET", "/admin/v1/lists/block?limit=many", NULL, NULL, 400, "invalid"},
+		{"DELETE", "/admin/v1/lists/block", NULL, NULL, 400, "invalid"},
+		{"DELETE", "/admin/v1/lists/block?cidr=10.0.0.1/8", NULL, NULL, 400, "invalid"},
+		{"DELETE", "/admin/v1/lists/block?cidr=10.0.0.0%2F8", NULL, NULL, 404, "not_found"},
+		{"POST", "/admin/v1/lists/block", NULL, "{\"entries\":[]}", 501, "unsupported"},
+		{"POST", "/admin/v1/policy/apply", "text/yaml", "", 400, "invalid"},
+		{"POST", "/admin/v1/policy/apply?confirm_ms=x", "text/yaml", "version: 1\n", 400, "invalid"},
+		{"POST", "/admin/v1/policy/apply?confirm_ms=99999999999", "text/yaml", "version: 1\n", 400, "invalid"},
+		{"POST", "/admin/v1/policy/confirm?id=7", NULL, NULL, 404, "not_found"},
+		{"POST", "/admin/v1/policy/rollback", NULL, NULL, 404, "not_found"},
+		{"POST", "/admin/v1/policy/rollback?id=99", NULL, NULL, 404, "not_found"},
+		{"GET", "/admin/v1/policy", NULL, NULL, 404, "not_found"},
+		{"GET", "/admin/v1/limits?key=key_none", NULL, NULL, 404, "not_found"},
+		{"GET", "/admin/v1/limits?tenant=nobody", NULL, NULL, 404, "not_found"},
+		{"GET", "/admin/v1/explain", NULL, NULL, 400, "invalid"},
+		{"GET", "/admin/v1/explain?key=key_none", NULL, NULL, 404, "not_found"},
+		{"GET", "/admin/v1/explain?address=300.1.1.1", NULL, NULL, 400, "invalid"},
+		{"GET", "/admin/v1/explain?address=10.0.0.0/8", NULL, NULL, 400, "invalid"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -143,9 +143,8 @@ static long long active_version(void)
 	size_t i;
 	long long id = 0;
 
-	json_array_foreach(json_object_get(r.json, "versions"), i, v)
-		if (json_is_true(json_object_get(v, "active")))
-			id = json_integer_value(json_object_get(v, "id"));
+	json_array_foreach(json_object_get(r.json, "versions"), i, v) if (json_is_true(json_object_get(v, "active")))
+		id = json_integer_value(json_object_get(v, "id"));
 	reply_done(&r);
 	return id;
 }
@@ -224,7 +223,7 @@ Test(admin, unconfirmed_policies_go_back)
 /* A daemon that was down when the time passed: the next one rolls back. */
 Test(admin, restore_remembers_what_is_unconfirmed)
 {
-	struct conf_errors errs = { 0 };
+	struct conf_errors errs = {0};
 	struct err err;
 
 	cr_assert_eq(admin_policy_restore(fx.admin, &errs, &err), 0, "an empty store has none");

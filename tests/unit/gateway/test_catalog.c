@@ -1,23 +1,25 @@
-/* Goal: models are found by their whole name, deployments stand by priority, answers are rendered ahead. Method: configurations as text. */
+/* Goal: models are found by their whole name, deployments stand by priority, answers are rendered ahead. Method:
+ * configurations as text. */
 #include "gateway/catalog.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char text[] = "listen:\n"
-			   "  - {address: \"127.0.0.1:8080\"}\n"
-			   "state_dir: /tmp/tg-none\n"
-			   "providers:\n"
-			   "  a: {kind: openai, base_url: \"http://127.0.0.1:1\", api_key: \"env:TG_CATALOG_KEY\"}\n"
-			   "  b: {kind: openai, base_url: \"http://127.0.0.1:2/openai\"}\n"
-			   "models:\n"
-			   "  m1: {deployments: [{provider: a, model: late, priority: 5}, {provider: b, model: first}]}\n"
-			   "  org/m2: {deployments: [{provider: a, model: x}]}\n";
+static const char text[] =
+	"listen:\n"
+	"  - {address: \"127.0.0.1:8080\"}\n"
+	"state_dir: /tmp/tg-none\n"
+	"providers:\n"
+	"  a: {kind: openai, base_url: \"http://127.0.0.1:1\", api_key: \"env:TG_CATALOG_KEY\"}\n"
+	"  b: {kind: openai, base_url: \"http://127.0.0.1:2/openai\"}\n"
+	"models:\n"
+	"  m1: {deployments: [{provider: a, model: late, priority: 5}, {provider: b, model: first}]}\n"
+	"  org/m2: {deployments: [{provider: a, model: x}]}\n";
 
 static struct catalog *make(void)
 {
-	struct conf_errors errs = { 0 };
+	struct conf_errors errs = {0};
 	struct catalog *c = NULL;
 	struct conf *conf = NULL;
 	struct err err;

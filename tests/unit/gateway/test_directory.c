@@ -10,7 +10,7 @@
 
 static struct tenant tenant(const char *id, uint32_t subject, uint32_t incarnation)
 {
-	struct tenant t = { .subject = subject, .incarnation = incarnation };
+	struct tenant t = {.subject = subject, .incarnation = incarnation};
 
 	snprintf(t.id, sizeof(t.id), "%s", id);
 	return t;
@@ -19,7 +19,7 @@ static struct tenant tenant(const char *id, uint32_t subject, uint32_t incarnati
 /* All hashes share their first eight bytes: every look-up walks. */
 static struct api_key key(const char *id, const char *tenant_id, uint32_t subject, uint8_t last)
 {
-	struct api_key k = { .subject = subject, .incarnation = 1 };
+	struct api_key k = {.subject = subject, .incarnation = 1};
 
 	snprintf(k.id, sizeof(k.id), "%s", id);
 	snprintf(k.tenant_id, sizeof(k.tenant_id), "%s", tenant_id);
@@ -30,8 +30,8 @@ static struct api_key key(const char *id, const char *tenant_id, uint32_t subjec
 
 static struct directory *filled(void)
 {
-	struct tenant t[] = { tenant("acme", 1, 3), tenant("zeta", 2, 1) };
-	struct api_key k[] = { key("key_a", "acme", 3, 1), key("key_b", "zeta", 4, 2), key("key_c", "acme", 9, 3) };
+	struct tenant t[] = {tenant("acme", 1, 3), tenant("zeta", 2, 1)};
+	struct api_key k[] = {key("key_a", "acme", 3, 1), key("key_b", "zeta", 4, 2), key("key_c", "acme", 9, 3)};
 	struct directory *d = NULL;
 	struct err err;
 
@@ -100,7 +100,8 @@ Test(directory, without_one)
 
 Test(directory, refuses_what_contradicts_itself)
 {
-	struct tenant t[] = { tenant("acme", 1, 1) }, far = tenant("far", TG_SUBJECTS_MAX, 1), zero = tenant("zero", 0, 1);
+	struct tenant t[] = {tenant("acme", 1, 1)}, far = tenant("far", TG_SUBJECTS_MAX, 1),
+		      zero = tenant("zero", 0, 1);
 	struct api_key orphan = key("key_o", "nobody", 3, 1);
 	struct directory *d = NULL, *e = NULL;
 	struct err err;
@@ -117,7 +118,7 @@ Test(directory, refuses_what_contradicts_itself)
 Test(directory, many)
 {
 	enum { N = 5000 };
-	struct tenant t[] = { tenant("acme", 1, 1) };
+	struct tenant t[] = {tenant("acme", 1, 1)};
 	struct api_key *k = calloc(N, sizeof(*k));
 	struct directory *d = NULL;
 	struct err err;
@@ -127,7 +128,7 @@ Test(directory, many)
 
 		snprintf(id, sizeof(id), "key_%u", i);
 		k[i] = key(id, "acme", i + 2, 0);
-		memcpy(k[i].hash, &(uint64_t){ (uint64_t)i * 0x9e3779b97f4a7c15ull }, 8);
+		memcpy(k[i].hash, &(uint64_t){(uint64_t)i * 0x9e3779b97f4a7c15ull}, 8);
 	}
 	cr_assert_eq(directory_new(&d, &err), 0);
 	cr_assert_eq(directory_fill(d, t, 1, k, N, &err), 0, "%s", err.msg);

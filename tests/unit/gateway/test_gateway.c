@@ -14,8 +14,8 @@ static struct gateway *gw;
 
 static void setup(void)
 {
-	static const uint8_t pepper[CRYPTO_PEPPER_LEN] = { 1 };
-	struct gateway_opts o = { .pepper = pepper, .workers = 1 };
+	static const uint8_t pepper[CRYPTO_PEPPER_LEN] = {1};
+	struct gateway_opts o = {.pepper = pepper, .workers = 1};
 	struct err err;
 
 	cr_assert_eq(kernel_open_memory(&k, &err), 0, "%s", err.msg);
@@ -36,7 +36,7 @@ TestSuite(gateway, .init = setup, .fini = teardown);
 
 static int apply(unsigned requests)
 {
-	struct conf_errors errs = { 0 };
+	struct conf_errors errs = {0};
 	struct policy *p = NULL;
 	uint32_t generation;
 	char text[128];
@@ -48,8 +48,8 @@ static int apply(unsigned requests)
 	return gateway_policy_apply(gw, p, &generation, &err);
 }
 
-static struct tenant acme = { .id = "acme", .subject = 1, .incarnation = 1 };
-static struct api_key key = { .id = "key_a", .tenant_id = "acme", .subject = 2, .incarnation = 1, .hash = { 9 } };
+static struct tenant acme = {.id = "acme", .subject = 1, .incarnation = 1};
+static struct api_key key = {.id = "key_a", .tenant_id = "acme", .subject = 2, .incarnation = 1, .hash = {9}};
 
 static void people(void)
 {
@@ -68,7 +68,8 @@ Test(gateway, snapshot_follows_the_generation_word)
 		cr_assert_eq(apply(n), 0);
 		s = gateway_snapshot(gw);
 		cr_expect_eq(s->generation, kernel_control(k)->generation);
-		cr_expect_eq(s->limits.rates[key.subject].rate[TG_DIM_REQUESTS].limit, n, "generation %u", s->generation);
+		cr_expect_eq(s->limits.rates[key.subject].rate[TG_DIM_REQUESTS].limit, n, "generation %u",
+			     s->generation);
 		cr_expect_eq(s->limits.policy, &s->words);
 	}
 }
@@ -125,7 +126,7 @@ Test(gateway, a_removed_key_is_dead_at_once)
 
 Test(gateway, a_new_key_has_the_rules_in_force)
 {
-	struct api_key n = { .id = "key_n", .tenant_id = "acme", .subject = 40, .incarnation = 1, .hash = { 5 } };
+	struct api_key n = {.id = "key_n", .tenant_id = "acme", .subject = 40, .incarnation = 1, .hash = {5}};
 	struct err err;
 
 	people();
@@ -166,7 +167,7 @@ static void *release(void *arg)
 
 Test(gateway, waits_for_a_worker_inside_a_callback, .timeout = 30)
 {
-	struct gateway_worker w = { .gw = gw };
+	struct gateway_worker w = {.gw = gw};
 	pthread_t t, r;
 	struct err err;
 

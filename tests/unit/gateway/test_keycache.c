@@ -1,25 +1,25 @@
-/* Goal: keycache.h's C1 (all of hash and tags must agree) and C2 (fixed size, least recently used goes). Method: entries
- * that differ in one bit; more entries than a set has room for. */
+/* Goal: keycache.h's C1 (all of hash and tags must agree) and C2 (fixed size, least recently used goes). Method:
+ * entries that differ in one bit; more entries than a set has room for. */
 #include "gateway/keycache.h"
 
 #include <criterion/criterion.h>
 
 static struct keycache_entry entry(uint64_t hash, uint64_t tag, uint32_t subject)
 {
-	return (struct keycache_entry){ .hash = hash, .tag = { tag, ~tag }, .key_subject = subject };
+	return (struct keycache_entry){.hash = hash, .tag = {tag, ~tag}, .key_subject = subject};
 }
 
 Test(keycache, all_bits_must_agree)
 {
-	struct keycache c = { 0 };
+	struct keycache c = {0};
 	struct keycache_entry e = entry(5, 77, 3);
 
 	cr_assert_eq(keycache_init(&c), 0);
-	cr_expect_null(keycache_find(&c, 0, (uint64_t[]){ 0, 0 }), "an empty slot is no entry");
+	cr_expect_null(keycache_find(&c, 0, (uint64_t[]){0, 0}), "an empty slot is no entry");
 	keycache_put(&c, &e);
 	cr_expect(keycache_find(&c, e.hash, e.tag));
 	for (unsigned bit = 0; bit < 64; bit++) {
-		uint64_t t0[2] = { e.tag[0] ^ 1ull << bit, e.tag[1] }, t1[2] = { e.tag[0], e.tag[1] ^ 1ull << bit };
+		uint64_t t0[2] = {e.tag[0] ^ 1ull << bit, e.tag[1]}, t1[2] = {e.tag[0], e.tag[1] ^ 1ull << bit};
 
 		cr_expect_null(keycache_find(&c, e.hash, t0), "bit %u of the first tag", bit);
 		cr_expect_null(keycache_find(&c, e.hash, t1), "bit %u of the second tag", bit);
@@ -32,7 +32,7 @@ Test(keycache, all_bits_must_agree)
 
 Test(keycache, least_recently_used_goes)
 {
-	struct keycache c = { 0 };
+	struct keycache c = {0};
 	struct keycache_entry e[KEYCACHE_WAYS + 1];
 
 	cr_assert_eq(keycache_init(&c), 0);
@@ -51,7 +51,7 @@ Test(keycache, least_recently_used_goes)
 
 Test(keycache, same_key_again_replaces)
 {
-	struct keycache c = { 0 };
+	struct keycache c = {0};
 	struct keycache_entry a = entry(1, 2, 3), b = entry(1, 2, 4);
 
 	cr_assert_eq(keycache_init(&c), 0);

@@ -25,21 +25,21 @@ enum { ACME = 1, BIG = 2, SLOW = 3, FAST = 4, FREE = 5 };
 
 static struct policy *parse(const char *t)
 {
-	struct conf_errors errs = { 0 };
+	struct conf_errors errs = {0};
 	struct policy *p = NULL;
 	int rc = policy_parse(t, strlen(t), &p, &errs);
 
-	cr_assert_eq(rc, 0, "line %u: %s: %s", errs.count ? errs.items[0].line : 0, errs.count ? errs.items[0].path : "",
-		     errs.count ? errs.items[0].msg : "");
+	cr_assert_eq(rc, 0, "line %u: %s: %s", errs.count ? errs.items[0].line : 0,
+		     errs.count ? errs.items[0].path : "", errs.count ? errs.items[0].msg : "");
 	conf_errors_done(&errs);
 	return p;
 }
 
 static struct directory *people(void)
 {
-	struct tenant t[] = { { .id = "acme", .subject = ACME }, { .id = "big", .subject = BIG } };
-	struct api_key k[] = { { .id = "key_slow", .tenant_id = "acme", .subject = SLOW },
-			       { .id = "key_fast", .tenant_id = "acme", .subject = FAST } };
+	struct tenant t[] = {{.id = "acme", .subject = ACME}, {.id = "big", .subject = BIG}};
+	struct api_key k[] = {{.id = "key_slow", .tenant_id = "acme", .subject = SLOW},
+			      {.id = "key_fast", .tenant_id = "acme", .subject = FAST}};
 	struct directory *d = NULL;
 	struct err err;
 
@@ -57,8 +57,12 @@ Test(rulebook, rules_by_slot)
 		uint32_t subject;
 		uint32_t requests, tokens, chat, embed, models;
 	} rows[] = {
-		{ TG_SUBJECT_GATEWAY, 9000, 0, 0, 0, 40 }, { ACME, 800, 0, 60, 0, 0 }, { BIG, 8000, 0, 60, 0, 0 },
-		{ SLOW, 70, 5000, 0, 50, 0 },		   { FAST, 700, 5000, 0, 50, 0 }, { FREE, 0, 0, 0, 0, 0 },
+		{TG_SUBJECT_GATEWAY, 9000, 0, 0, 0, 40},
+		{ACME, 800, 0, 60, 0, 0},
+		{BIG, 8000, 0, 60, 0, 0},
+		{SLOW, 70, 5000, 0, 50, 0},
+		{FAST, 700, 5000, 0, 50, 0},
+		{FREE, 0, 0, 0, 0, 0},
 	};
 	struct policy *p = parse(text);
 	struct directory *d = people();
