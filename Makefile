@@ -31,7 +31,8 @@ DIR_tollgate-sim := sim
 objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard user/$(1)/*.c))
 ARCHIVES := $(foreach r,$(ROOMS),$(if $(wildcard user/$(r)/*.c),$(BUILD)/lib/$(r).a))
 
-.PHONY: all help deps run test bench unit kernel-test system-test sanitize check format clean docs fuzz clang-build install uninstall
+.PHONY: all binaries help deps run test bench unit kernel-tests thread-tests tools sanitized sanitize check format clean docs fuzz fuzz-bins \
+	clang-build install
 .DEFAULT_GOAL := all
 # A fresh machine gets its packages before anything else is looked at.
 SKEL := $(BUILD)/gen/tollgate.skel.h
@@ -162,9 +163,13 @@ run: deps ## set up, build, and run a working gateway with a demo tenant and key
 	@$(MAKE) --no-print-directory binaries
 	@BUILD=$(BUILD) scripts/run-demo.sh
 
+# As many jobs as cores, unless the caller said how many.
+PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+
 test: ## set up, build, and run every test, real kernel included
 	@scripts/deps.sh test
-	@$(MAKE) --no-print-directory binaries unit kernel-tests tools
+	@$(MAKE) $(PARALLEL) --no-print-directory binaries unit kernel-tests tools
+	@$(MAKE) --no-print-directory sanitized clang-build
 	@BUILD=$(BUILD) python3 scripts/run-tests.py
 
 bench: ## side-by-side benchmarks; writes build/bench.json and prints a table
@@ -172,12 +177,17 @@ bench: ## side-by-side benchmarks; writes build/bench.json and prints a table
 	@$(MAKE) --no-print-directory binaries tools
 	@BUILD=$(BUILD) python3 tests/bench/run.py
 
-sanitize: ## unit tests under ASan and UBSan, threaded ones under TSan
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/san SAN=address,undefined OPT="-O1 -g" unit
-	@BUILD=$(BUILD)/san python3 scripts/run-tests.py --only unit
+sanitized: # what the runner's kinds asan and tsan need
+	@$(MAKE) $(PARALLEL) --no-print-directory BUILD=$(BUILD)/san SAN=address,undefined OPT="-O1 -g" binaries unit tools
+	@$(MAKE) $(PARALLEL) --no-print-directory BUILD=$(BUILD)/tsan SAN=thread OPT="-O1 -g" binaries thread-tests tools
+
+sanitize: ## unit tests and the daemon under ASan and UBSan, and under TSan
+	@scripts/deps.sh test
+	@$(MAKE) --no-print-directory sanitized
+	@BUILD=$(BUILD) python3 scripts/run-tests.py --only asan --only tsan
 
 clang-build: ## compile everything with clang too
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=clang binaries unit kernel-tests tools
+	@$(MAKE) $(PARALLEL) --no-print-directory BUILD=$(BUILD)/clang CC=clang binaries unit kernel-tests tools
 
 check: ## include directions, formatting of the house
 	@python3 scripts/check-layers.py

@@ -1,23 +1,38 @@
 #!/usr/bin/env python3
 """Runs every test program, reads its TAP, and ends with one line: N passed, N failed, N skipped.
 
-Usage: scripts/run-tests.py [--only unit|kernel|system|build|house] [NAME...]
-Order: cheap and pure first, so that a broken build shows at once. A program that dies, hangs, or runs fewer tests than
-it planned counts as a failure.
+Usage: scripts/run-tests.py [--only KIND] [NAME...]
+Kinds, in this order: house, unit, asan, tsan, kernel, system. It builds nothing: `make test` does, before it calls this.
+
+A failure is: a test that says "not ok"; a program that is missing, dies, hangs, has no plan, runs another number of tests
+than it planned or leaves processes behind; and whatever a sanitizer reports, in any process, also when all tests pass.
 """
 import argparse
 import glob
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
+SAN, TSAN = os.path.join(BUILD, "san"), os.path.join(BUILD, "tsan")
+KINDS = ("house", "unit", "asan", "tsan", "kernel", "system")
 LINE = re.compile(r"^(not )?ok\b\s*(\d+)?\s*-?\s*(.*)$")
 PLAN = re.compile(r"^1\.\.(\d+)")
-TIMEOUT_S = 240
+TIMEOUT_S = int(os.environ.get("TG_TIMEOUT_S", "240"))
+SHOWN_LINES = 200
+
+
+class Program:
+    """One test program: its kind, its name as printed, and how to run it."""
+
+    def __init__(self, kind, name, argv, build=BUILD):
+        self.kind, self.name, self.argv, self.build = kind, f"{kind}/{name}", argv, build
 
 
 class Totals:
@@ -25,31 +40,89 @@ class Totals:
         self.passed = self.failed = self.skipped = 0
         self.failures = []
 
+    def fail(self, what):
+        self.failed += 1
+        self.failures.append(what)
 
-def kill_group(proc):
+
+# ---- one program
+
+def group_members(pgid):
+    """Live processes of a process group; zombies are their parents' business."""
+    members = []
+    for path in glob.glob("/proc/[0-9]*/stat"):
+        try:
+            with open(path, encoding="utf-8", errors="replace") as f:
+                state, _, pgrp = f.read().rpartition(")")[2].split()[:3]
+        except OSError:
+            continue
+        if int(pgrp) == pgid and state not in "ZX":
+            members.append(int(path.split("/")[2]))
+    return members
+
+
+def signal_group(pgid, sig):
     try:
-        os.killpg(proc.pid, 9)
+        os.killpg(pgid, sig)
     except ProcessLookupError:
         pass
 
 
-def run(name, argv, totals, env):
-    start = time.monotonic()
-    proc = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-                            cwd=ROOT, env=env, start_new_session=True)
-    timed_out = False
+def await_group(pgid, seconds):
+    """What is left of the group after at most that long."""
+    end = time.monotonic() + seconds
+    while True:
+        left = group_members(pgid)
+        if not left or time.monotonic() > end:
+            return left
+        time.sleep(0.05)
+
+
+def execute(program, env, out):
+    """(exit status or None for a hang, processes left behind)."""
+    # A file and not a pipe: a child that keeps it open can't make us wait. Its own session: everything ends with it.
     try:
-        out, _ = proc.communicate(timeout=TIMEOUT_S)
+        proc = subprocess.Popen(program.argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, cwd=ROOT, env=env,
+                                start_new_session=True)
+    except OSError as e:
+        out.write(f"can't be run: {e}\n".encode())
+        return 127, 0
+    try:
+        status = proc.wait(TIMEOUT_S)
     except subprocess.TimeoutExpired:
-        timed_out = True
-        os.killpg(proc.pid, 15)  # lets it clean up
+        status = None
+        signal_group(proc.pid, signal.SIGTERM)  # lets it clean up
         try:
-            out, _ = proc.communicate(timeout=10)
+            proc.wait(10)
         except subprocess.TimeoutExpired:
-            kill_group(proc)
-            out, _ = proc.communicate()
+            pass
+    left = await_group(proc.pid, 0 if status is None else 2)
+    if left:
+        signal_group(proc.pid, signal.SIGKILL)
+    proc.wait()
+    return status, len(left)
+
+
+def sanitizer_env(env, folder):
+    """Reports of whatever process go to files in `folder`; the daemon may have changed its user by then."""
+    os.chmod(folder, 0o1777)
+    log = f"log_path={folder}/report"
+    return dict(env, ASAN_OPTIONS=f"{log}:exitcode=99:detect_leaks=1:strict_string_checks=1", TSAN_OPTIONS=f"{log}:exitcode=66:second_deadlock_stack=1",
+                UBSAN_OPTIONS=f"{log}:print_stacktrace=1")
+
+
+def read_reports(folder):
+    reports = []
+    for path in sorted(glob.glob(os.path.join(folder, "*"))):
+        with open(path, encoding="utf-8", errors="replace") as f:
+            reports.append(f.read())
+    return reports
+
+
+def count(name, text, totals):
+    """Reads TAP: (planned or None, seen, bad, skipped)."""
     planned, seen, bad, skipped = None, 0, 0, 0
-    for line in out.splitlines():
+    for line in text.splitlines():
         plan = PLAN.match(line)
         if plan:
             planned = int(plan.group(1))
@@ -60,77 +133,102 @@ def run(name, argv, totals, env):
         seen += 1
         if m.group(1):
             bad += 1
-            totals.failed += 1
-            totals.failures.append(f"{name}: {m.group(3)}")
+            totals.fail(f"{name}: {m.group(3)}")
         elif re.search(r"#\s*SKIP", m.group(3), re.I):
             skipped += 1
             totals.skipped += 1
             print(f"  skipped: {m.group(3)}")
         else:
             totals.passed += 1
-    trouble = None
-    if timed_out:
-        trouble = f"no end after {TIMEOUT_S} s"
-    elif proc.returncode != 0 and not bad:
-        trouble = f"ended with status {proc.returncode}"
-    elif seen == 0:
-        trouble = "ran no test"
-    elif planned is not None and seen < planned:
-        trouble = f"planned {planned} tests, ran {seen}"
-    if trouble:
-        totals.failed += 1
-        totals.failures.append(f"{name}: {trouble}")
+    return planned, seen, bad, skipped
+
+
+def trouble_of(status, left, planned, seen, bad, reports):
+    """What is wrong beyond tests that say so."""
+    if status is None:
+        yield f"no end after {TIMEOUT_S} s"
+    elif status < 0:
+        yield f"ended by signal {-status} ({signal.Signals(-status).name})"
+    elif status and not bad:
+        yield f"ended with status {status}"
+    if left and status is not None:
+        yield f"left {left} processes behind"
+    if planned is None:
+        yield "has no plan"
+    elif seen != planned:
+        yield f"planned {planned} tests, ran {seen}"
+    elif not seen:
+        yield "ran no test"
+    if reports:
+        yield f"{len(reports)} reports of the sanitizer"
+
+
+def run(program, totals):
+    start = time.monotonic()
+    env = dict(os.environ, TG_BUILD=program.build, TG_ROOT=ROOT)
+    folder = tempfile.mkdtemp(prefix="tgsan-")
+    try:
+        if program.kind in ("asan", "tsan"):
+            env = sanitizer_env(env, folder)
+        with tempfile.TemporaryFile() as out:
+            status, left = execute(program, env, out)
+            out.seek(0)
+            text = out.read().decode(errors="replace")
+        reports = read_reports(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    planned, seen, bad, skipped = count(program.name, text, totals)
+    troubles = list(trouble_of(status, left, planned, seen, bad, reports))
+    for trouble in troubles:
+        totals.fail(f"{program.name}: {trouble}")
     took = time.monotonic() - start
-    state = "ok" if not (bad or trouble) else "FAILED"
-    print(f"{name:36} {seen - bad - skipped:4} passed {bad + bool(trouble):3} failed {skipped:3} skipped {took:6.1f} s  {state}", flush=True)
-    if bad or trouble:
-        print("\n".join("    | " + l for l in out.splitlines()[-200:]), flush=True)
+    print(f"{program.name:28} {seen - bad - skipped:4} passed {bad + len(troubles):3} failed {skipped:3} skipped {took:6.1f} s  "
+          f"{'FAILED' if bad or troubles else 'ok'}", flush=True)
+    if bad or troubles:
+        for part in [text] + reports[:5]:
+            print("\n".join("    | " + l for l in part.splitlines()[-SHOWN_LINES:]), flush=True)
 
 
-def programs(only):
-    def want(kind):
-        return not only or only == kind
+# ---- all programs
 
-    if want("house"):
-        yield "house/layers", ["sh", "-c", "python3 scripts/check-layers.py && echo ok 1 - includes go down the floors"]
-    if want("unit"):
-        for path in sorted(glob.glob(os.path.join(BUILD, "unit", "*"))):
-            if os.access(path, os.X_OK) and os.path.isfile(path):
-                yield "unit/" + os.path.basename(path), [path, "--tap", "-j2"]
-    if want("build") and not only_quick():
-        yield "build/clang", ["sh", "-c", "make -s -j2 clang-build >build/clang.log 2>&1 || { cat build/clang.log; exit 1; }; "
-                              "echo ok 1 - compiles clean with clang"]
-        yield "build/sanitize", ["sh", "-c", "make -s -j2 BUILD=build/san SAN=address,undefined OPT='-O1 -g' unit >build/san.log 2>&1 "
-                                 "|| { cat build/san.log; exit 1; }; echo ok 1 - unit tests compile with ASan and UBSan"]
-        for room in sorted(os.listdir(os.path.join(ROOT, "tests", "unit"))):
-            yield "asan/" + room, [os.path.join(ROOT, "build", "san", "unit", room), "--tap", "-j2"]
-        for room in ("shared", "guard", "observe"):
-            yield "tsan/" + room, ["sh", "-c", f"make -s -j2 BUILD=build/tsan SAN=thread OPT='-O1 -g' build/tsan/unit/{room} "
-                                   f"&& exec build/tsan/unit/{room} --tap -j1"]
-    if want("kernel"):
-        for path in sorted(glob.glob(os.path.join(BUILD, "kernel", "*"))):
-            if os.access(path, os.X_OK) and os.path.isfile(path):
-                yield "kernel/" + os.path.basename(path), [path, "--tap", "-j1"]
-    if want("system"):
-        for path in sorted(glob.glob(os.path.join(ROOT, "tests", "system", "*.test"))):
-            yield "system/" + os.path.basename(path)[:-5], [path]
+def unit_rooms():
+    return sorted(os.path.basename(os.path.dirname(p)) for p in glob.glob(os.path.join(ROOT, "tests", "unit", "*", "")) if glob.glob(p + "*.c"))
 
 
-def only_quick():
-    return bool(os.environ.get("TG_QUICK"))
+def built(folder):
+    return sorted(p for p in glob.glob(os.path.join(folder, "*")) if os.access(p, os.X_OK) and os.path.isfile(p))
+
+
+def programs():
+    yield Program("house", "layers", ["sh", "-c", "echo 1..1; python3 scripts/check-layers.py && echo ok 1 - includes go down the floors"])
+    for room in unit_rooms():
+        yield Program("unit", room, [os.path.join(BUILD, "unit", room), "--tap", "-j2"])
+    smoke, load = os.path.join(ROOT, "tests", "system", "smoke.test"), os.path.join(ROOT, "tests", "tsan", "daemon.test")
+    for room in unit_rooms():
+        yield Program("asan", room, [os.path.join(SAN, "unit", room), "--tap", "-j2"], SAN)
+    yield Program("asan", "daemon", [smoke], SAN)
+    yield Program("asan", "daemon-load", [load], SAN)
+    for path in built(os.path.join(TSAN, "threads")) or [os.path.join(TSAN, "threads", "not-built")]:
+        yield Program("tsan", os.path.basename(path), [path], TSAN)
+    yield Program("tsan", "daemon", [smoke], TSAN)
+    yield Program("tsan", "daemon-load", [load], TSAN)
+    for name in ("program", "room"):
+        yield Program("kernel", name, [os.path.join(BUILD, "kernel", name), "--tap", "-j1"])
+    for path in sorted(glob.glob(os.path.join(ROOT, "tests", "system", "*.test"))):
+        yield Program("system", os.path.basename(path)[:-5], [path])
 
 
 def main():
     args = argparse.ArgumentParser()
-    args.add_argument("--only", choices=["unit", "kernel", "system", "build", "house"])
+    args.add_argument("--only", choices=KINDS, action="append", help="this kind of programs (may be repeated)")
     args.add_argument("names", nargs="*", help="run only these programs, such as unit/guard")
     opts = args.parse_args()
-    env = dict(os.environ, TG_BUILD=BUILD, TG_ROOT=ROOT)
     totals = Totals()
-    for name, argv in programs(opts.only):
-        if opts.names and name not in opts.names:
-            continue
-        run(name, argv, totals, env)
+    chosen = [p for p in programs() if (not opts.only or p.kind in opts.only) and (not opts.names or p.name in opts.names)]
+    for name in set(opts.names) - {p.name for p in chosen}:
+        totals.fail(f"{name}: there is no such program")
+    for program in chosen:
+        run(program, totals)
     for failure in totals.failures:
         print(f"FAILED {failure}")
     print(f"{totals.passed} passed, {totals.failed} failed, {totals.skipped} skipped")
