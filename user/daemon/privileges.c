@@ -275,10 +275,11 @@ static int add_rules(scmp_filter_ctx ctx)
 	for (size_t i = 0; !rc && i < ARRAY_SIZE(fatal); i++)
 		rc = seccomp_rule_add(ctx, SCMP_ACT_KILL_PROCESS, fatal[i], 0);
 	for (size_t i = 0; !rc && i < ARRAY_SIZE(bpf_commands); i++)
-		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(bpf), 1, SCMP_A0(SCMP_CMP_EQ, bpf_commands[i]));
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(bpf), 1,
+				      SCMP_CMP(0, SCMP_CMP_EQ, bpf_commands[i], 0));
 	if (!rc)
 		rc = seccomp_rule_add(ctx, SCMP_ACT_KILL_PROCESS, SCMP_SYS(bpf), 1,
-				      SCMP_A0(SCMP_CMP_EQ, BPF_PROG_LOAD));
+				      SCMP_CMP(0, SCMP_CMP_EQ, BPF_PROG_LOAD, 0));
 	if (!rc)
 		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
 				      SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
