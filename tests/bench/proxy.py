@@ -144,8 +144,7 @@ def stream_round(target):
 
 
 def idle_memory(target):
-    """Resident bytes with IDLE connections that have each served a request, and per connection."""
-    before = rss_bytes(target.pid)
+    """Resident bytes with IDLE connections that have each served a request."""
     request = f"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {target.key}\r\n\r\n".encode()
     socks = []
     for _ in range(IDLE):
@@ -154,10 +153,10 @@ def idle_memory(target):
         if not s.recv(65536).startswith(b"HTTP/1.1 200"):
             sys.exit(f"{target.name}: no 200 on an idle connection's first request")
         socks.append(s)
-    after = rss_bytes(target.pid)
+    resident = rss_bytes(target.pid)
     for s in socks:
         s.close()
-    return after, (after - before) / IDLE
+    return resident
 
 
 def row(name, value, unit, peer="", ratio=None):
@@ -191,13 +190,12 @@ def main():
     for n in range(ROUNDS):
         for t in targets[n % 3:] + targets[:n % 3]:
             event_us[t.name].append(stream_round(t))
-    total, each = idle_memory(targets[0])
+    total = idle_memory(targets[0])
     bench.close()
     report("JSON calls, one core", "calls/s", rate)
     report("CPU per JSON call", "us", call_us)
     report(f"CPU per event of {STREAMS} streams", "us", event_us)
     row(f"memory with {IDLE} idle connections", total / 1e6, "MB")
-    row("memory per idle connection", each / 1e3, "kB")
 
 
 if __name__ == "__main__":
