@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -74,8 +75,24 @@ static int drop_capabilities(struct err *err)
 	return 0;
 }
 
+/* P3 */
+static int check_alone(struct err *err)
+{
+	unsigned threads = 0;
+	DIR *d = opendir("/proc/self/task");
+
+	if (!d)
+		return 0; /* no /proc: nothing to count by */
+	for (const struct dirent *e; (e = readdir(d));)
+		threads += e->d_name[0] != '.';
+	closedir(d);
+	return threads <= 1 ? 0 : err_set(err, ERR_PERM, "%u threads run before privileges are dropped", threads);
+}
+
 int privileges_drop(const struct identity *id, struct err *err)
 {
+	if (check_alone(err) < 0)
+		return ERR_PERM;
 	/* The bounding set first, while that is still permitted. */
 	for (unsigned long cap = 0; cap <= CAP_LAST_CAP; cap++)
 		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno != EINVAL && geteuid() == 0)

@@ -68,6 +68,7 @@ struct call {
 	const struct catalog_deployment *deployment;
 	uint64_t tried; /* bit per deployment of the model */
 	unsigned attempts;
+	bool crowded; /* a provider's pool had no connection left */
 
 	/* forward */
 	struct upstream_request *upstream;

@@ -13,6 +13,23 @@
 #include <stdio.h>
 #include <string.h>
 
+static enum call_step no_deployment_left(struct call *c)
+{
+	struct answer_headers a;
+
+	call_meter(c);
+	if (!c->crowded) {
+		call_error(c, 502, "server_error", "upstream_unreachable", NULL,
+			   "No provider of this model could be reached.");
+		return CALL_DONE;
+	}
+	answer_headers_init(&a, c);
+	answer_retry_after(&a, 1000000000);
+	call_error_with(c, &a, 503, "server_error", "server_is_overloaded", NULL,
+			"All connections to this model's providers are busy; retry shortly.");
+	return CALL_DONE;
+}
+
 /* Among the untried of the best priority, by weight. */
 enum call_step call_choose(struct call *c)
 {
@@ -40,8 +57,7 @@ enum call_step call_choose(struct call *c)
 		}
 		at -= m->deployments[i].weight;
 	}
-	call_error(c, 502, "server_error", "upstream_unreachable", NULL, "No provider of this model could be reached.");
-	return CALL_DONE;
+	return no_deployment_left(c);
 }
 
 /* What of the client's headers a provider gets to see; all else stays here. */
@@ -174,8 +190,9 @@ enum call_step call_forward(struct call *c)
 	c->upstream = request;
 	if (rc < 0) {
 		c->upstream = NULL;
+		c->crowded |= rc == ERR_FULL;
 		call_log(c, LOG_ERROR, "provider %s: %s", c->deployment->provider->conf->name, err.msg);
-		meters_upstream_error(c, "connect");
+		meters_upstream_error(c, rc == ERR_FULL ? "pool_full" : "connect");
 		call_run(c, CALL_CHOOSE);
 		return CALL_DONE;
 	}

@@ -206,10 +206,16 @@ static void tick(struct loop *l, struct loop_timer *t)
 	unsigned n = http_server_connections(w->plain) + (w->tls ? http_server_connections(w->tls) : 0);
 
 	atomic_store_explicit(&w->n_connections, n, memory_order_relaxed);
-	/* A reload reaches idle workers too, so that connections to a provider that is gone don't linger. */
-	if (w->current &&
-	    w->current->catalog->version != atomic_load_explicit(&w->gw->catalog_version, memory_order_acquire))
-		worker_catalog_put(w, worker_catalog_take(w));
+	/* Pools are made here at first: they start threads to resolve names, and those must not be older than the loss
+	 * of privileges. A reload reaches idle workers too, so that connections to a provider that is gone don't
+	 * linger. */
+	if (!w->current ||
+	    w->current->catalog->version != atomic_load_explicit(&w->gw->catalog_version, memory_order_acquire)) {
+		struct worker_catalog *wc = worker_catalog_take(w);
+
+		if (wc)
+			worker_catalog_put(w, wc);
+	}
 	if (loop_timer_set(l, t, loop_now_ns(l) + TICK_NS) < 0)
 		log_error(NULL, "worker=%u no memory for a timer: figures of connections stand still", w->index);
 }
@@ -240,9 +246,7 @@ int gateway_worker_new(struct gateway *gw, unsigned index, struct loop *l, const
 		rc = http_server_new(l, &w->opts, &call_handler, w, &w->plain, err);
 	w->opts = *opts;
 	if (rc == 0)
-		rc = loop_timer_set(l, &w->tick, clock_mono_ns() + TICK_NS);
-	if (rc == 0)
-		rc = catalog_refresh(w);
+		rc = loop_timer_set(l, &w->tick, clock_mono_ns()); /* with the loop's first round */
 	if (rc < 0) {
 		if (rc == ERR_NOMEM)
 			err_set(err, rc, "no memory for worker %u", index);
