@@ -8,41 +8,47 @@
 
 /* May this CPU still write an event in the running second? Reads the clock at most once per tick when the budget is
  * spent, so that a flood costs nothing more. *now_ns is set when it may. */
-TG_INLINE int event_budget(struct work *w, __u32 per_second, __u64 *now_ns)
+TG_INLINE int event_budget(struct tg_health *h, __u32 per_second, __u64 *now_ns)
 {
 	__u64 jiffy;
 
-	if (w->events >= per_second) {
+	if (h->events_written >= per_second) {
 		jiffy = bpf_jiffies64();
-		if (jiffy == w->event_jiffy)
+		if (jiffy == h->events_quiet)
 			return 0;
-		w->event_jiffy = jiffy;
+		h->events_quiet = jiffy;
 	}
 	*now_ns = bpf_ktime_get_ns();
-	if (*now_ns - w->event_window_ns >= EVENT_WINDOW_NS) {
-		w->event_window_ns = *now_ns;
-		w->events = 0;
+	if (*now_ns - h->events_window_ns >= EVENT_WINDOW_NS) {
+		h->events_window_ns = *now_ns;
+		h->events_written = 0;
+		h->events_quiet = 0;
 	}
-	if (w->events >= per_second)
+	if (h->events_written >= per_second)
 		return 0;
-	w->events++;
+	h->events_written++;
 	return 1;
 }
 
-TG_INLINE void count_event(const struct pkt *p, const struct tg_policy *policy, __u32 out, struct work *w)
+/* `who`: of the request, or NULL. */
+TG_INLINE void count_event(const struct pkt *p, const struct tg_policy *policy, __u32 out, const struct who *who)
 {
+	struct tg_health *health;
 	struct tg_event *e;
 	__u64 now_ns;
 
 	if (!policy->events_per_second)
 		return;
-	if (!event_budget(w, policy->events_per_second, &now_ns)) {
-		HEALTH_COUNT(events_throttled);
+	health = health_get();
+	if (!health)
+		return;
+	if (!event_budget(health, policy->events_per_second, &now_ns)) {
+		health->events_throttled++;
 		return;
 	}
 	e = bpf_ringbuf_reserve(&tg_events, sizeof(*e), 0);
 	if (!e) {
-		HEALTH_COUNT(events_lost);
+		health->events_lost++;
 		return;
 	}
 	__builtin_memset(e, 0, sizeof(*e));
@@ -53,9 +59,9 @@ TG_INLINE void count_event(const struct pkt *p, const struct tg_policy *policy, 
 	e->reason = (__u8)OUT_REASON(out);
 	e->length = p->len;
 	e->route = TG_ROUTE_NONE;
-	if (p->request && w->who.known) {
-		e->subject = w->who.key_subject;
-		e->route = w->who.route;
+	if (who) {
+		e->subject = who->key_subject;
+		e->route = who->route;
 	}
 	bpf_ringbuf_submit(e, 0);
 }
@@ -90,21 +96,21 @@ TG_INLINE void count_packet(__u32 out, __u32 bytes)
 TG_INLINE void count_end(const struct pkt *p, const struct tg_policy *policy, __u32 out)
 {
 	__u32 verdict = OUT_VERDICT(out);
-	struct work *w;
+	const struct who *who = 0;
 
 	count_packet(out, p->len);
-	if (verdict == TG_VERDICT_PASS && !p->request)
-		return;
-	w = work_get();
-	if (!w)
-		return;
-	if (p->request && w->who.known) {
-		count_slot(TG_SUBJECT_GATEWAY, verdict, p->len);
-		count_slot(w->who.tenant_subject, verdict, p->len);
-		count_slot(w->who.key_subject, verdict, p->len);
+	if (p->request) {
+		struct work *w = work_get();
+
+		if (w && w->who.known) {
+			who = &w->who;
+			count_slot(TG_SUBJECT_GATEWAY, verdict, p->len);
+			count_slot(who->tenant_subject, verdict, p->len);
+			count_slot(who->key_subject, verdict, p->len);
+		}
 	}
 	if (verdict == TG_VERDICT_DROP || verdict == TG_VERDICT_ANSWER || verdict == TG_VERDICT_SHADOW)
-		count_event(p, policy, out, w);
+		count_event(p, policy, out, who);
 }
 
 #endif

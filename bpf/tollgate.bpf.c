@@ -8,6 +8,7 @@
  */
 #include "answer.h"
 #include "count.h"
+#include "flood.h"
 #include "flow.h"
 #include "lists.h"
 #include "netlimit.h"
@@ -208,7 +209,7 @@ TG_INLINE int core(void *ctx, const enum hook hook)
 	__u32 zero = 0, generation, bank, out;
 	const struct tg_control *control = bpf_map_lookup_elem(&tg_control, &zero);
 	const struct tg_policy *policy;
-	struct pkt p = {};
+	struct pkt p;
 
 	if (!control || TG_READ_ONCE(control->magic) != TG_ABI_MAGIC || !TG_READ_ONCE(control->armed))
 		return io_pass(hook);
@@ -217,6 +218,9 @@ TG_INLINE int core(void *ctx, const enum hook hook)
 	policy = bpf_map_lookup_elem(&tg_policy, &bank);
 	if (!policy)
 		return io_pass(hook);
+	if (flood_drop(ctx, control, policy, hook, generation))
+		return io_drop(hook);
+	__builtin_memset(&p, 0, sizeof(p));
 	out = judge(ctx, &p, control, policy, hook, generation);
 	return finish(ctx, &p, policy, out, hook);
 }

@@ -98,9 +98,6 @@ struct work {
 	__u8 digits[32]; /* number right-aligned in the first 16 bytes, blanks after */
 	__u8 id_text[16];
 	__u32 ts_val, ts_ecr, has_ts; /* the segment's timestamp option, network order */
-	/* budget of sampled events */
-	__u64 event_window_ns, event_jiffy;
-	__u32 events;
 };
 
 /* Private to this program. */

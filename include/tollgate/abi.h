@@ -10,6 +10,8 @@
  *      empty or overwrite a bucket or a counter.
  *  A5  A slot's number belongs to one tenant or key for its life; tg_subject.incarnation changes when the
  *      slot is given to another, so a stale tg_keys entry can't speak for the new owner.
+ *  A6  Whoever changes an entry of a list map adds one to tg_control.list_epoch afterwards: the program remembers what
+ *      the lists said of a source until it, or the generation, moves.
  */
 #ifndef TOLLGATE_ABI_H
 #define TOLLGATE_ABI_H
@@ -19,7 +21,7 @@
 
 /* Bump whenever a key, value, size or meaning below changes. Pinned maps of another version are migrated or
  * refused with a message, never reinterpreted. */
-#define TG_ABI_VERSION 1u
+#define TG_ABI_VERSION 2u
 #define TG_ABI_MAGIC 0x746f6c6cu /* "toll" */
 
 /* ---- subjects: whoever owns buckets -------------------------------------------------------------- */
@@ -195,9 +197,11 @@ struct tg_control {
 	__u32 armed;        /* 0: every packet passes uncounted (detach in progress, maintenance) */
 	__u64 sip_key[2];   /* secret of tg_keys, random per boot */
 	__u32 have_allow;   /* number of allow-list entries (v4 + v6); 0 lets the program skip the look-up */
-	__u32 have_block_net;
+	__u32 have_block_net; /* likewise: block-list prefixes */
 	__u16 port_be[TG_PORTS_MAX];       /* guarded plaintext ports, network order, 0 ends */
 	__u16 tls_port_be[TG_PORTS_MAX];   /* guarded TLS ports: buckets and lists, no HTTP scan */
+	__u32 list_epoch;   /* A6 */
+	__u32 have_block;   /* number of exact block-list entries (v4 + v6) */
 	__u64 boot_id_hash; /* tells a stale pin from a live one after kexec-like surprises */
 };
 
@@ -261,6 +265,10 @@ struct tg_health {
 	__u64 state_full;       /* insertion into tg_net_state or tg_flows failed */
 	__u64 gcra_contended;   /* compare-and-swap gave up: judged as over the limit */
 	__u64 helper_failed;
+	/* Private to the program: the budget of events. */
+	__u64 events_window_ns; /* begin of the running second */
+	__u64 events_quiet;     /* jiffy in which the budget was found spent: nothing more to be asked in it */
+	__u64 events_written;   /* in the running second */
 };
 
 /* Record in the tg_events ring buffer. */

@@ -36,7 +36,8 @@ static int put_entries(struct kernel *k, bool prefix, uint32_t addr, struct err 
 
 static int put_up(struct kernel *k, const char *ifname, bool prefix, uint32_t addr, struct err *err)
 {
-	struct kernel_policy_input policy = {.rates = no_rates, .n_subjects = 1};
+	/* events as in the default policy: their throttling is part of a drop's cost */
+	struct kernel_policy_input policy = {.policy.events_per_second = 100, .rates = no_rates, .n_subjects = 1};
 	struct kernel_attachment a;
 	uint32_t generation;
 	uint16_t port = 8080;

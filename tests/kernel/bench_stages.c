@@ -112,6 +112,7 @@ static void load(void)
 			       .generation = 2,
 			       .armed = 1,
 			       .sip_key = {1, 2},
+			       .have_block = 1,
 			       .port_be = {htons(8080)}};
 	struct tg_policy p = {.flags = TG_POLICY_ANSWER | TG_POLICY_ANSWER_OPEN};
 	struct tg_key_entry e = {.key_subject = 2, .tenant_subject = 1};

@@ -41,6 +41,7 @@ Test(generation, no_mixture)
 	none.events_per_second = all.events_per_second = 0;
 	all.net[TG_NET_ALL][TG_NET_PACKETS] =
 		(struct tg_rate){.emission_q16 = 1000ull << 16, .burst_ns = 0, .limit = 1};
+	gate.control->have_block = 1;
 	cr_assert(bpf_map__update_elem(gate.skel->maps.tg_block4, &src, sizeof(src), &v, sizeof(v), BPF_ANY) == 0);
 	cr_assert(bpf_map__update_elem(gate.skel->maps.tg_policy, &two, sizeof(two), &none, sizeof(none), BPF_ANY) ==
 		  0);

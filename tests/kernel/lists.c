@@ -55,6 +55,9 @@ static void list_add(bool allow, const char *cidr, struct tg_list_value v)
 		gate.control->have_allow++;
 	else if (prefix_len < (strchr(cidr, ':') ? 128u : 32u))
 		gate.control->have_block_net++;
+	else
+		gate.control->have_block++;
+	gate.control->list_epoch++;
 }
 
 static void ask(const char *from, int verdict, int reason, const char *what)
@@ -166,10 +169,108 @@ Test(lists, counts_gate_the_look_ups)
 	list_add(false, "192.0.2.0/24", dynamic(FOREVER));
 	list_add(true, "192.0.2.9/32", dynamic(FOREVER));
 	gate.control->have_block_net = 0;
+	gate.control->list_epoch++;
 	ask("192.0.2.1", PASS, R(OTHER_PORT), "no prefixes said");
 	gate.control->have_block_net = 1;
 	gate.control->have_allow = 0;
+	gate.control->list_epoch++;
 	ask("192.0.2.9", DROP, R(BLOCK_LIST), "no allowances said");
+}
+
+/* M1, B1: what is remembered of a source changes no verdict and no reason. */
+Test(lists, remembered)
+{
+	static const uint8_t destination_options[8] = {IPPROTO_TCP};
+	const struct {
+		const char *name;
+		struct spec s;
+		int verdict, reason;
+	} rows[] = {
+		{"plain", {.dport = 22}, DROP, R(BLOCK_LIST)},
+		{"ICMP", {.proto = IPPROTO_ICMP}, PASS, R(ICMP)},
+		{"UDP", {.proto = IPPROTO_UDP}, DROP, R(BLOCK_LIST)},
+		{"IP options", {.ip_options = 8}, DROP, R(BLOCK_LIST)},
+		{"VLAN", {.vlans = 1}, DROP, R(BLOCK_LIST)},
+		{"VLAN in VLAN, ICMP", {.vlans = 2, .proto = IPPROTO_ICMP}, PASS, R(ICMP)},
+		{"first fragment", {.frag = 0x2000}, DROP, R(BLOCK_LIST)},
+		{"later fragment", {.frag = 0x0010}, DROP, R(BLOCK_LIST)},
+		{"fragment over the TCP header", {.frag = 0x0001}, DROP, R(MALFORMED)},
+		{"the same address, mapped into IPv6",
+		 {.v6 = true, .src6 = {{{[10] = 0xff, 0xff, 192, 0, 2, 7}}}},
+		 PASS,
+		 R(NO_REQUEST)},
+		{"mapped, with an extension header",
+		 {.v6 = true,
+		  .src6 = {{{[10] = 0xff, 0xff, 192, 0, 2, 7}}},
+		  .ext = destination_options,
+		  .ext_len = sizeof(destination_options),
+		  .ext_type = IPPROTO_DSTOPTS},
+		 PASS,
+		 R(NO_REQUEST)},
+	};
+	static const int cuts[] = {1, -1}; /* total length beyond the frame; below the header */
+	struct frame f;
+
+	list_add(false, "192.0.2.7/32", dynamic(FOREVER));
+	for (int again = 0; again < 3; again++)
+		for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+			struct spec s = rows[i].s;
+
+			s.src4 = 0xc0000207;
+			frame_build(&f, &s);
+			for (int hook = 0; hook < GATE_HOOKS; hook++)
+				gate_expect((enum gate_hook)hook, &f, rows[i].verdict, rows[i].reason, rows[i].name,
+					    NULL);
+		}
+	for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
+		frame_build(&f, &(struct spec){.src4 = 0xc0000207});
+		f.b[f.l3 + 2] = 0;
+		f.b[f.l3 + 3] = (uint8_t)(cuts[i] > 0 ? f.len - f.l3 + 1 : 19);
+		for (int hook = 0; hook < GATE_HOOKS; hook++)
+			gate_expect((enum gate_hook)hook, &f, DROP, R(MALFORMED), "length that lies", NULL);
+	}
+}
+
+/* M2: what a TTL decided is not remembered beyond it (by more than a tick). */
+Test(lists, remembered_not_beyond_ttl)
+{
+	static const char *const places[] = {"192.0.2.7/32", "192.0.2.0/24"};
+	struct spec s = {.src4 = 0xc0000207, .dport = 22};
+	struct frame f;
+
+	frame_build(&f, &s);
+	for (size_t i = 0; i < 2; i++) {
+		uint64_t end_ns = gate_now_ns() + 50000000;
+		struct seen seen = {.verdict = DROP};
+		uint64_t asked = 0;
+
+		list_add(false, places[i], dynamic(end_ns));
+		while (seen.verdict == DROP) {
+			gate_run(GATE_XDP, f.b, f.len, &seen);
+			asked++;
+		}
+		cr_expect_eq(seen.verdict, PASS);
+		cr_expect_geq(gate_now_ns(), end_ns, "%s: let through before its end", places[i]);
+		cr_expect_gt(asked, 2, "%s: dropped before", places[i]);
+	}
+}
+
+/* B1: each drop is an event or a throttled one, and counted once. */
+Test(lists, remembered_drops_are_reported)
+{
+	struct tg_policy p = gate_policy_default();
+	struct spec s = {.src4 = 0xc0000207, .dport = 22};
+	struct frame f;
+
+	p.events_per_second = 2;
+	gate_policy(&p);
+	list_add(false, "192.0.2.0/24", dynamic(FOREVER));
+	frame_build(&f, &s);
+	for (int i = 0; i < 200; i++)
+		gate_expect(GATE_XDP, &f, DROP, R(BLOCK_LIST), "flood", NULL);
+	cr_expect_eq(gate_stat(DROP, R(BLOCK_LIST)), 200);
+	cr_expect_geq(gate_health().events_throttled, 100);
+	cr_expect_leq(gate_health().events_throttled, 198);
 }
 
 Test(lists, icmp_and_shadow)
@@ -182,6 +283,7 @@ Test(lists, icmp_and_shadow)
 	frame_build(&f, &s);
 	for (int hook = 0; hook < GATE_HOOKS; hook++)
 		gate_expect((enum gate_hook)hook, &f, PASS, R(ICMP), "ICMP of a blocked source", NULL);
+	ask("192.0.2.7", DROP, R(BLOCK_LIST), "blocked, and remembered so");
 	p.flags |= TG_POLICY_SHADOW;
 	gate_policy(&p);
 	ask("192.0.2.7", TG_VERDICT_SHADOW, R(BLOCK_LIST), "shadow mode");

@@ -31,7 +31,7 @@ static void drop_privileges(void)
 
 static int count_attachment(const struct kernel_attachment *a, void *arg)
 {
-	*(int *)arg += a->mode == KERNEL_MODE_XDP_NATIVE;
+	*(int *)arg += a->mode == KERNEL_MODE_XDP_GENERIC;
 	return 0;
 }
 

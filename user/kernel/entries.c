@@ -116,6 +116,10 @@ void entry_count(struct kernel *k, enum kernel_map map, int64_t by)
 	case KERNEL_MAP_ALLOW_NET6:
 		__atomic_fetch_add(&k->control->have_allow, (uint32_t)by, __ATOMIC_SEQ_CST);
 		break;
+	case KERNEL_MAP_BLOCK4:
+	case KERNEL_MAP_BLOCK6:
+		__atomic_fetch_add(&k->control->have_block, (uint32_t)by, __ATOMIC_SEQ_CST);
+		break;
 	case KERNEL_MAP_BLOCK_NET4:
 	case KERNEL_MAP_BLOCK_NET6:
 		__atomic_fetch_add(&k->control->have_block_net, (uint32_t)by, __ATOMIC_SEQ_CST);
@@ -123,6 +127,11 @@ void entry_count(struct kernel *k, enum kernel_map map, int64_t by)
 	default:
 		break;
 	}
+}
+
+void entry_changed(struct kernel *k)
+{
+	__atomic_fetch_add(&k->control->list_epoch, 1, __ATOMIC_SEQ_CST);
 }
 
 static int write_failed(struct kernel *k, enum kernel_map map, int errnum, struct err *err)
@@ -147,6 +156,7 @@ int entry_write(struct kernel *k, enum kernel_map map, const struct kernel_cidr 
 			entry_count(k, map, -1);
 		return write_failed(k, map, errno, err);
 	}
+	entry_changed(k);
 	return 0;
 }
 
@@ -157,6 +167,7 @@ int entry_delete(struct kernel *k, enum kernel_map map, const struct kernel_cidr
 	entry_key(&key, map, c);
 	if (bpf_map_delete_elem(k->map_fd[map], &key))
 		return err_errno(err, errno, "can't delete from map %s", kernel_map_table[map].name);
+	entry_changed(k);
 	entry_count(k, map, -1);
 	return 0;
 }
@@ -243,6 +254,7 @@ static int batch_put(struct entry_writer *w, enum kernel_map map, struct err *er
 		if (errnum == ENOMEM)
 			nanosleep(&(struct timespec){.tv_nsec = ENOMEM_WAIT_NS}, NULL);
 	}
+	entry_changed(w->k);
 	w->done += at;
 	if (at == b->n)
 		return 0;
@@ -261,6 +273,7 @@ static int batch_delete(struct entry_writer *w, enum kernel_map map, struct err 
 		if (bpf_map_delete_batch(w->k->map_fd[map], b->keys + at * entry_key_size(map), &n, NULL))
 			errnum = errno;
 		n = batch_did(asked, n, errnum);
+		entry_changed(w->k);
 		entry_count(w->k, map, -(int64_t)n);
 		w->done += n;
 		at += n + (errnum == ENOENT);

@@ -43,6 +43,9 @@ int entry_delete(struct kernel *k, enum kernel_map map, const struct kernel_cidr
  * after it went. */
 void entry_count(struct kernel *k, enum kernel_map map, int64_t by);
 
+/* After every change of a list map (A6). What is in this header does it by itself. */
+void entry_changed(struct kernel *k);
+
 /* Every entry of a list, active or not; nothing may be deleted meanwhile (walk.h). */
 typedef int (*entry_cb)(struct kernel *k, enum kernel_list list, enum kernel_map map, const struct kernel_cidr *c,
 			const struct tg_list_value *v, void *arg);

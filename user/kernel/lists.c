@@ -27,8 +27,11 @@ int lists_count(struct kernel *k, struct err *err)
 	/* A process may have died between an entry and its count. */
 	__atomic_store_n(&k->control->have_allow, (uint32_t)(n[KERNEL_MAP_ALLOW_NET4] + n[KERNEL_MAP_ALLOW_NET6]),
 			 __ATOMIC_SEQ_CST);
+	__atomic_store_n(&k->control->have_block, (uint32_t)(n[KERNEL_MAP_BLOCK4] + n[KERNEL_MAP_BLOCK6]),
+			 __ATOMIC_SEQ_CST);
 	__atomic_store_n(&k->control->have_block_net, (uint32_t)(n[KERNEL_MAP_BLOCK_NET4] + n[KERNEL_MAP_BLOCK_NET6]),
 			 __ATOMIC_SEQ_CST);
+	entry_changed(k);
 	return 0;
 }
 
