@@ -2,7 +2,7 @@
  *
  * Order of a change: the kernel, then the store. While pinned maps live they are what holds, also when `tollctl`
  * changed them with the daemon down; the store is the copy for the day after a reboot. */
-#include "admin/internal.h"
+#include "admin/lists.h"
 
 #include "base/clock.h"
 #include "base/num.h"
@@ -14,7 +14,7 @@
 #define ERRORS_MAX 200u
 #define ENTRIES_MAX 2000000u
 
-static void cidr_to_kernel(const struct policy_list_entry *e, struct kernel_cidr *ret)
+void list_cidr_of(const struct policy_list_entry *e, struct kernel_cidr *ret)
 {
 	memset(ret, 0, sizeof(*ret));
 	ret->v6 = e->v6;
@@ -22,7 +22,7 @@ static void cidr_to_kernel(const struct policy_list_entry *e, struct kernel_cidr
 	memcpy(ret->addr, e->addr, sizeof(ret->addr));
 }
 
-static void cidr_text(const struct kernel_cidr *c, char buf[64])
+void list_cidr_text(const struct kernel_cidr *c, char buf[64])
 {
 	struct policy_list_entry e = {.v6 = c->v6, .prefix_len = c->prefix_len};
 
@@ -50,7 +50,7 @@ static bool list_of(struct admin_call *c, enum kernel_list *ret)
 	return true;
 }
 
-static enum store_list store_of(enum kernel_list list)
+enum store_list list_store_of(enum kernel_list list)
 {
 	return list == KERNEL_LIST_ALLOW ? STORE_LIST_ALLOW : STORE_LIST_BLOCK;
 }
@@ -64,25 +64,10 @@ static int64_t wall_of(uint64_t expires_ns)
 	return clock_wall_ms() + (expires_ns > now ? (int64_t)((expires_ns - now) / 1000000) : 0);
 }
 
-static uint64_t mono_of(int64_t expires_ms, int64_t wall_now_ms, uint64_t mono_now_ns)
-{
-	if (!expires_ms)
-		return TG_LIST_NEVER;
-	return expires_ms > wall_now_ms ? mono_now_ns + (uint64_t)(expires_ms - wall_now_ms) * 1000000u : mono_now_ns;
-}
-
 /* ---- reading a body */
 
-struct batch {
-	struct admin *a;
-	struct kernel_list_entry *e;
-	size_t n, cap;
-	json_t *errors;
-	uint64_t now_ns;
-};
-
-static void bad(struct batch *b, size_t line, const char *fmt, ...) PRINTF_LIKE(3, 4);
-static void bad(struct batch *b, size_t line, const char *fmt, ...)
+static void bad(struct list_batch *b, size_t line, const char *fmt, ...) PRINTF_LIKE(3, 4);
+static void bad(struct list_batch *b, size_t line, const char *fmt, ...)
 {
 	char message[ERR_MSG_MAX];
 	va_list ap;
@@ -95,7 +80,7 @@ static void bad(struct batch *b, size_t line, const char *fmt, ...)
 	json_array_append_new(b->errors, json_pack("{s:I,s:s}", "line", (json_int_t)line, "message", message));
 }
 
-static int batch_room(struct batch *b, size_t line)
+int list_batch_room(struct list_batch *b, size_t line)
 {
 	size_t cap = b->cap ? b->cap * 2 : 256;
 	struct kernel_list_entry *e;
@@ -113,7 +98,8 @@ static int batch_room(struct batch *b, size_t line)
 }
 
 /* ttl_ns 0 = for good. */
-static int batch_add(struct batch *b, size_t line, const char *cidr, size_t len, uint64_t ttl_ns, const char *reason)
+static int batch_add(struct list_batch *b, size_t line, const char *cidr, size_t len, uint64_t ttl_ns,
+		     const char *reason)
 {
 	struct policy_list_entry parsed;
 	struct kernel_list_entry *e;
@@ -123,11 +109,11 @@ static int batch_add(struct batch *b, size_t line, const char *cidr, size_t len,
 		bad(b, line, "%s", err.msg);
 		return 0;
 	}
-	if (batch_room(b, line) < 0)
+	if (list_batch_room(b, line) < 0)
 		return ERR_FULL;
 	e = &b->e[b->n++];
 	memset(e, 0, sizeof(*e));
-	cidr_to_kernel(&parsed, &e->cidr);
+	list_cidr_of(&parsed, &e->cidr);
 	e->expires_ns = ttl_ns ? b->now_ns + ttl_ns : TG_LIST_NEVER;
 	e->source = TG_LIST_OPERATOR;
 	e->reason = b->a->o.ops.reason_of(b->a->o.ops.arg, reason);
@@ -135,7 +121,7 @@ static int batch_add(struct batch *b, size_t line, const char *cidr, size_t len,
 }
 
 /* "CIDR [ttl [reason...]]" */
-static int text_line(struct batch *b, size_t line, char *s)
+static int text_line(struct list_batch *b, size_t line, char *s)
 {
 	char *save, *cidr, *ttl, *reason;
 	uint64_t ttl_ns = 0;
@@ -156,7 +142,7 @@ static int text_line(struct batch *b, size_t line, char *s)
 	return batch_add(b, line, cidr, strlen(cidr), ttl_ns, reason);
 }
 
-static void read_text(struct batch *b, const char *body, size_t len)
+static void read_text(struct list_batch *b, const char *body, size_t len)
 {
 	const char *end = body + len;
 	char line[512];
@@ -181,7 +167,7 @@ static void read_text(struct batch *b, const char *body, size_t len)
 	}
 }
 
-static int read_object(struct batch *b, size_t number, const json_t *o)
+static int read_object(struct list_batch *b, size_t number, const json_t *o)
 {
 	const json_t *ttl = json_object_get(o, "ttl_s"), *reason = json_object_get(o, "reason");
 	const char *cidr = json_string_value(json_object_get(o, "cidr"));
@@ -200,7 +186,7 @@ static int read_object(struct batch *b, size_t number, const json_t *o)
 	return 0;
 }
 
-static bool read_json(struct admin_call *c, struct batch *b)
+static bool read_json(struct admin_call *c, struct list_batch *b)
 {
 	json_t *o = body_object(c), *list;
 	size_t i;
@@ -224,14 +210,14 @@ static bool read_json(struct admin_call *c, struct batch *b)
 static void to_store(struct admin *a, const struct kernel_list_entry *e, struct store_list_entry *ret)
 {
 	memset(ret, 0, sizeof(*ret));
-	cidr_text(&e->cidr, ret->cidr);
+	list_cidr_text(&e->cidr, ret->cidr);
 	snprintf(ret->reason, sizeof(ret->reason), "%s", a->o.ops.reason_text(a->o.ops.arg, e->reason));
 	ret->source = e->source;
 	ret->expires_ms = wall_of(e->expires_ns);
 }
 
-static int store_entries(struct admin *a, const char *actor, enum kernel_list list, const struct kernel_list_entry *e,
-			 size_t n, struct err *err)
+int list_store_entries(struct admin *a, const char *actor, enum kernel_list list, const struct kernel_list_entry *e,
+		       size_t n, struct err *err)
 {
 	_cleanup_(freep) struct store_list_entry *rows = calloc(n < CHUNK ? n + 1 : CHUNK, sizeof(*rows));
 
@@ -243,7 +229,7 @@ static int store_entries(struct admin *a, const char *actor, enum kernel_list li
 
 		for (size_t i = 0; i < count; i++)
 			to_store(a, &e[at + i], &rows[i]);
-		rc = store_list_put(a->o.store, actor, store_of(list), rows, count, err);
+		rc = store_list_put(a->o.store, actor, list_store_of(list), rows, count, err);
 		if (rc < 0)
 			return rc;
 	}
@@ -251,7 +237,7 @@ static int store_entries(struct admin *a, const char *actor, enum kernel_list li
 }
 
 /* M2: when the kernel takes only some, what went in comes out again and the store's state goes back in. */
-static int apply(struct admin_call *c, enum kernel_list list, const struct batch *b, struct err *err)
+static int apply(struct admin_call *c, enum kernel_list list, const struct list_batch *b, struct err *err)
 {
 	struct kernel *k = c->a->o.kernel;
 	struct err ignored;
@@ -264,7 +250,7 @@ static int apply(struct admin_call *c, enum kernel_list list, const struct batch
 		(void)!admin_lists_restore(c->a, &done, &ignored);
 		return rc;
 	}
-	rc = store_entries(c->a, c->actor, list, b->e, b->n, err);
+	rc = list_store_entries(c->a, c->actor, list, b->e, b->n, err);
 	if (rc < 0)
 		err_prefix(err, "in force, but not stored, so lost at the next reboot");
 	return rc;
@@ -273,7 +259,7 @@ static int apply(struct admin_call *c, enum kernel_list list, const struct batch
 void handle_list_add(struct admin_call *c)
 {
 	const char *type = http_request_header(c->x, "content-type", NULL);
-	struct batch b = {.a = c->a, .errors = json_array(), .now_ns = clock_mono_ns()};
+	struct list_batch b = {.a = c->a, .errors = json_array(), .now_ns = clock_mono_ns()};
 	enum kernel_list list;
 	struct err err;
 
@@ -337,10 +323,10 @@ void handle_list_del(struct admin_call *c)
 		reply_err(c, &err);
 		return;
 	}
-	cidr_to_kernel(&e, &cidr);
+	list_cidr_of(&e, &cidr);
 	policy_format_cidr(&e, canonical);
 	rc = kernel_is_memory(c->a->o.kernel) ? ERR_NOT_FOUND : kernel_list_del(c->a->o.kernel, list, &cidr, &err);
-	src = store_list_del(c->a->o.store, c->actor, store_of(list), &one, 1, &serr);
+	src = store_list_del(c->a->o.store, c->actor, list_store_of(list), &one, 1, &serr);
 	if (rc < 0 && rc != ERR_NOT_FOUND)
 		reply_err(c, &err);
 	else if (src < 0 && src != ERR_NOT_FOUND)
@@ -411,7 +397,7 @@ void handle_list_show(struct admin_call *c)
 	p.list = json_array();
 	if (!query_get(c, "after", after, sizeof(after)))
 		add_policy_entries(c->a->o.ops.policy_current(c->a->o.ops.arg), list, p.list);
-	if (store_list_page(c->a->o.store, store_of(list), after, (size_t)limit, add_row, &p, &err) < 0) {
+	if (store_list_page(c->a->o.store, list_store_of(list), after, (size_t)limit, add_row, &p, &err) < 0) {
 		json_decref(p.list);
 		reply_err(c, &err);
 		return;
@@ -419,175 +405,4 @@ void handle_list_show(struct admin_call *c)
 	o = json_pack("{s:o}", "entries", p.list);
 	json_object_set_new(o, "next", p.n == limit ? json_string(p.last) : json_null());
 	reply_json(c, 200, o);
-}
-
-/* ---- at start: store and maps against each other */
-
-struct gather {
-	struct batch batch;
-	int64_t wall_ms;
-	enum store_list want;
-};
-
-static int gather_row(enum store_list list, const struct store_list_entry *row, void *arg)
-{
-	struct gather *g = arg;
-	struct policy_list_entry parsed;
-	struct kernel_list_entry *e;
-	struct err err;
-
-	if (list != g->want)
-		return 0;
-	if (row->expires_ms && row->expires_ms <= g->wall_ms)
-		return 0;
-	if (policy_parse_cidr(row->cidr, strlen(row->cidr), &parsed, &err) < 0)
-		return 0; /* not canonical: can't have been written by us */
-	if (batch_room(&g->batch, 0) < 0)
-		return ERR_NOMEM;
-	e = &g->batch.e[g->batch.n++];
-	memset(e, 0, sizeof(*e));
-	cidr_to_kernel(&parsed, &e->cidr);
-	e->expires_ns = mono_of(row->expires_ms, g->wall_ms, g->batch.now_ns);
-	e->source = (uint8_t)row->source;
-	e->reason = g->batch.a->o.ops.reason_of(g->batch.a->o.ops.arg, row->reason);
-	return 0;
-}
-
-static int restore(struct admin *a, enum kernel_list list, size_t *count, struct err *err)
-{
-	struct gather g = {.batch = {.a = a, .errors = json_array(), .now_ns = clock_mono_ns()},
-			   .wall_ms = clock_wall_ms(),
-			   .want = store_of(list)};
-	size_t done = 0;
-	int rc = store_list_each(a->o.store, gather_row, &g, err);
-
-	if (rc == 0)
-		rc = kernel_list_put(a->o.kernel, list, g.batch.e, g.batch.n, &done, err);
-	*count += done;
-	json_decref(g.batch.errors);
-	free(g.batch.e);
-	return rc;
-}
-
-int admin_lists_restore(struct admin *a, size_t *ret_count, struct err *err)
-{
-	size_t count = 0;
-	int rc;
-
-	if (kernel_is_memory(a->o.kernel)) {
-		*ret_count = 0;
-		return 0;
-	}
-	rc = restore(a, KERNEL_LIST_ALLOW, &count, err);
-	if (rc == 0)
-		rc = restore(a, KERNEL_LIST_BLOCK, &count, err);
-	*ret_count = count;
-	return rc;
-}
-
-static int gather_map(enum kernel_list list, const struct kernel_list_entry *e, void *arg)
-{
-	struct gather *g = arg;
-
-	(void)list;
-	if (!e->expires_ns)
-		return 0; /* the policy's alone */
-	if (batch_room(&g->batch, 0) < 0)
-		return ERR_NOMEM;
-	g->batch.e[g->batch.n++] = *e;
-	return 0;
-}
-
-static int by_cidr(const void *a, const void *b)
-{
-	const struct kernel_list_entry *ea = a, *eb = b;
-
-	if (ea->cidr.v6 != eb->cidr.v6)
-		return ea->cidr.v6 ? 1 : -1;
-	if (ea->cidr.prefix_len != eb->cidr.prefix_len)
-		return ea->cidr.prefix_len < eb->cidr.prefix_len ? -1 : 1;
-	return memcmp(ea->cidr.addr, eb->cidr.addr, sizeof(ea->cidr.addr));
-}
-
-static int drop_rows(struct admin *a, enum kernel_list list, const struct kernel_list_entry *e, size_t n,
-		     struct err *err)
-{
-	for (size_t i = 0; i < n; i++) {
-		char text[64];
-		const char *one = text;
-		int rc;
-
-		cidr_text(&e[i].cidr, text);
-		rc = store_list_del(a->o.store, "tollgated", store_of(list), &one, 1, err);
-		if (rc < 0 && rc != ERR_NOT_FOUND)
-			return rc;
-	}
-	return 0;
-}
-
-/* Both sorted; moves what is only in x to the front of x and returns how many that are. */
-static size_t only_in(struct kernel_list_entry *x, size_t nx, const struct kernel_list_entry *y, size_t ny)
-{
-	size_t n = 0, j = 0;
-
-	for (size_t i = 0; i < nx; i++) {
-		while (j < ny && by_cidr(&y[j], &x[i]) < 0)
-			j++;
-		if (j >= ny || by_cidr(&y[j], &x[i]) != 0)
-			x[n++] = x[i];
-	}
-	return n;
-}
-
-static int adopt(struct admin *a, enum kernel_list list, size_t *adopted, size_t *dropped, struct err *err)
-{
-	struct gather map = {.batch = {.a = a, .errors = json_array(), .now_ns = clock_mono_ns()}};
-	struct gather rows = {.batch = map.batch, .wall_ms = clock_wall_ms(), .want = store_of(list)};
-	_cleanup_(freep) struct kernel_list_entry *copy = NULL;
-	int rc = kernel_list_each(a->o.kernel, list, gather_map, &map, err);
-
-	if (rc == 0)
-		rc = store_list_each(a->o.store, gather_row, &rows, err);
-	if (rc == 0) {
-		size_t n_new, n_old;
-
-		copy = malloc((map.batch.n + 1) * sizeof(*copy));
-		if (!copy) {
-			rc = err_set(err, ERR_NOMEM, "out of memory");
-		} else {
-			if (map.batch.n)
-				qsort(map.batch.e, map.batch.n, sizeof(*copy), by_cidr);
-			if (rows.batch.n)
-				qsort(rows.batch.e, rows.batch.n, sizeof(*copy), by_cidr);
-			if (map.batch.n)
-				memcpy(copy, map.batch.e, map.batch.n * sizeof(*copy));
-			n_new = only_in(copy, map.batch.n, rows.batch.e, rows.batch.n);
-			n_old = only_in(rows.batch.e, rows.batch.n, map.batch.e, map.batch.n);
-			rc = n_new ? store_entries(a, "tollctl", list, copy, n_new, err) : 0;
-			if (rc == 0)
-				rc = drop_rows(a, list, rows.batch.e, n_old, err);
-			*adopted += n_new;
-			*dropped += n_old;
-		}
-	}
-	json_decref(map.batch.errors);
-	free(map.batch.e);
-	free(rows.batch.e);
-	return rc;
-}
-
-int admin_lists_adopt(struct admin *a, size_t *ret_adopted, size_t *ret_dropped, struct err *err)
-{
-	size_t adopted = 0, dropped = 0;
-	int rc;
-
-	*ret_adopted = *ret_dropped = 0;
-	if (kernel_is_memory(a->o.kernel))
-		return 0;
-	rc = adopt(a, KERNEL_LIST_ALLOW, &adopted, &dropped, err);
-	if (rc == 0)
-		rc = adopt(a, KERNEL_LIST_BLOCK, &adopted, &dropped, err);
-	*ret_adopted = adopted;
-	*ret_dropped = dropped;
-	return rc;
 }
