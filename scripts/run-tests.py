@@ -96,6 +96,11 @@ def execute(program, env, out):
             proc.wait(10)
         except subprocess.TimeoutExpired:
             pass
+    except BaseException:  # we are told to stop: so is the test
+        signal_group(proc.pid, signal.SIGTERM)
+        await_group(proc.pid, 10)
+        signal_group(proc.pid, signal.SIGKILL)
+        raise
     left = await_group(proc.pid, 0 if status is None else 2)
     if left:
         signal_group(proc.pid, signal.SIGKILL)
@@ -223,6 +228,7 @@ def main():
     args.add_argument("--only", choices=KINDS, action="append", help="this kind of programs (may be repeated)")
     args.add_argument("names", nargs="*", help="run only these programs, such as unit/guard")
     opts = args.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     totals = Totals()
     chosen = [p for p in programs() if (not opts.only or p.kind in opts.only) and (not opts.names or p.name in opts.names)]
     for name in set(opts.names) - {p.name for p in chosen}:
