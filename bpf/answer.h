@@ -277,8 +277,10 @@ TG_INLINE int answer_text(void *ctx, struct work *w, const enum hook hook, const
 	return 0;
 }
 
-/* Makes w->reply of the packet in hand. Returns what the hook shall return, or -1: nothing was changed, it can still be
- * passed. */
+/* Makes w->reply of the packet in hand. Returns what the hook shall return, or one of these: nothing was changed, it
+ * can still be passed. */
+#define EMIT_STALE (-1)   /* the template is not the one that the flow was answered with */
+#define EMIT_NO_ROOM (-2) /* the packet can't grow to the answer's size */
 TG_INLINE int answer_emit(void *ctx, struct work *w, const enum hook hook)
 {
 	const struct tg_answer *t = 0;
@@ -289,19 +291,19 @@ TG_INLINE int answer_emit(void *ctx, struct work *w, const enum hook hook)
 		index = w->reply.answer - 1;
 		t = bpf_map_lookup_elem(&tg_answers, &index);
 		if (!t)
-			return -1;
+			return EMIT_STALE;
 		text_len = t->len;
 		/* replaced by another while the flow lives: the client must not get two texts mixed */
 		if (text_len != w->flow.ans_len || t->csum != w->flow.ans_csum)
-			return -1;
+			return EMIT_STALE;
 	}
 	answer_timestamps(ctx, w, hook);
 	tcp_len = w->has_ts ? 32 : 20;
 	TG_HIDE(l3);
 	if (l3 < sizeof(struct ethhdr) || l3 > sizeof(struct ethhdr) + 8 || io_load(ctx, hook, 0, w->l2, l3))
-		return -1;
+		return EMIT_STALE;
 	if (io_resize(ctx, hook, (int)w->pkt.len, (int)(l3 + ip_len + tcp_len + text_len)))
-		return -1;
+		return EMIT_NO_ROOM;
 	if (w->reply.to == REPLY_CLIENT) {
 		__u8 mac[6];
 

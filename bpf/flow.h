@@ -4,7 +4,8 @@
  *     request refused                 client acks the answer            client's FIN
  *   (none) --------> ANSWERED -----------------------------> ACKED --------------------> acked by us until the client
  *                    | same request, or a FIN:               | first pure ACK, else FIN:   is gone; then stale
- *                    | the same answer again                 | becomes RST to the server
+ *                    | the same answer again, if the         | becomes RST to the server
+ *                    | packet has room for it                |
  *                    | anything else: absorbed, unanswered   | data: acked
  *   SYN: the entry is deleted, the packet passes. RST: becomes the server's RST, the entry is deleted.
  *
@@ -12,9 +13,10 @@
  *  F1  No packet but the answer itself acknowledges the refused request before the client has acknowledged the answer:
  *      else a lost answer would never be asked for again.
  *  F2  The server's side gets exactly the RST it accepts: sequence number = what it expects next, acknowledgement =
- * what it has sent. It never sees a byte after the refused request's first. F3  The client gets no RST. F4  An entry
- * not used for FLOW_IDLE_NS means nothing. F5  A RST far from the client's window is absorbed: nobody off the path
- * closes a connection with it.
+ *      what it has sent. It never sees a byte after the refused request's first.
+ *  F3  The client gets no RST.
+ *  F4  An entry not used for FLOW_IDLE_NS means nothing.
+ *  F5  A RST far from the client's window is absorbed: nobody off the path closes a connection with it.
  */
 #ifndef BPF_FLOW_H
 #define BPF_FLOW_H

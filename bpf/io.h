@@ -65,17 +65,42 @@ TG_INLINE long io_store(void *ctx, const enum hook hook, __u32 off, void *from, 
 				: bpf_skb_store_bytes(ctx, off, from, len, BPF_F_RECOMPUTE_CSUM);
 }
 
-/* Makes the frame `want` bytes long; its contents are rewritten by the caller. XDP: tail room first; where there is
- * none (veth and generic mode give a packet no more than it needs) the head room serves as well. */
+/* XDP: takes tail room, as much of `grow` as there is, in halving steps: how much there is cannot be asked. Returns
+ * what was taken. */
+#define IO_GROW_STEP 512
+TG_INLINE int io_grow_tail(void *ctx, int grow)
+{
+	int got = 0;
+
+#pragma unroll
+	for (int step = IO_GROW_STEP; step > 0; step /= 2)
+		if (step <= grow - got && !bpf_xdp_adjust_tail(ctx, step))
+			got += step;
+	return got;
+}
+
+/* Makes the frame `want` bytes long; its contents are rewritten by the caller. On failure it is as it was.
+ * XDP: tail room first, of which a NIC's buffer has plenty. On veth and in generic mode a packet has no more than its
+ * allocation was rounded up by, so what the tail can't give comes from the head room: 256 bytes less struct
+ * xdp_frame's. */
 TG_INLINE long io_resize(void *ctx, const enum hook hook, int have, int want)
 {
+	int grow = want - have, got;
+
 	if (hook == HOOK_TC)
 		return bpf_skb_change_tail(ctx, (__u32)want, 0);
-	if (want == have)
+	if (grow == 0 || !bpf_xdp_adjust_tail(ctx, grow))
 		return 0;
-	if (!bpf_xdp_adjust_tail(ctx, want - have))
+	if (grow < 0)
+		return -1;
+	if (!bpf_xdp_adjust_head(ctx, -grow))
 		return 0;
-	return want > have ? bpf_xdp_adjust_head(ctx, have - want) : -1;
+	got = io_grow_tail(ctx, grow - 1);
+	if (!bpf_xdp_adjust_head(ctx, got - grow))
+		return 0;
+	if (got)
+		bpf_xdp_adjust_tail(ctx, -got);
+	return -1;
 }
 
 TG_INLINE int io_pass(const enum hook hook)

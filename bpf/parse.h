@@ -5,9 +5,9 @@
  *  P2  ICMP and ICMPv6: pass, before any list or bucket.
  *  P3  Headers that contradict each other or the frame's length (what the stack would throw away too): drop, malformed.
  *      IPv4: version, ihl < 5, total length below the header or beyond the frame. IPv6: version, length beyond the
- * frame, more than EXTENSIONS_MAX extension headers. TCP: cut header, doff < 5 or beyond the packet; a first fragment
- * without the whole TCP header and a fragment that would overwrite it (RFC 3128). P4  A later fragment has no ports: it
- * counts as guarded traffic in the network buckets, then passes, fragment.
+ *      frame, more than EXTENSIONS_MAX extension headers. TCP: cut header, doff < 5 or beyond the packet; a first
+ *      fragment without the whole TCP header and a fragment that would overwrite it (RFC 3128).
+ *  P4  A later fragment has no ports: it counts as guarded traffic in the network buckets, then passes, fragment.
  */
 #ifndef BPF_PARSE_H
 #define BPF_PARSE_H

@@ -48,14 +48,14 @@ __noinline int emit_xdp(struct xdp_md *ctx)
 {
 	struct work *w = work_get();
 
-	return w ? answer_emit(ctx, w, HOOK_XDP) : -1;
+	return w ? answer_emit(ctx, w, HOOK_XDP) : EMIT_STALE;
 }
 
 __noinline int emit_tc(struct __sk_buff *ctx)
 {
 	struct work *w = work_get();
 
-	return w ? answer_emit(ctx, w, HOOK_TC) : -1;
+	return w ? answer_emit(ctx, w, HOOK_TC) : EMIT_STALE;
 }
 
 /* ---- the core --------------------------------------------------------------------------------------- */
@@ -191,7 +191,10 @@ TG_INLINE int finish(void *ctx, const struct pkt *p, const struct tg_policy *pol
 			act = io_drop(hook);
 		else
 			act = hook == HOOK_XDP ? emit_xdp(ctx) : emit_tc(ctx);
-		if (act < 0) {
+		if (act == EMIT_NO_ROOM && verdict == TG_VERDICT_ABSORB) {
+			act = io_drop(
+				hook); /* too small to carry the answer again: the request itself will be repeated */
+		} else if (act < 0) {
 			if (w)
 				bpf_map_delete_elem(&tg_flows, &w->flow_key);
 			HEALTH_COUNT(helper_failed);

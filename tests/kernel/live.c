@@ -42,8 +42,12 @@ TestSuite(live, .init = gate_setup, .fini = gate_teardown, .timeout = 120);
 #define CLIENT "198.18.7.2"
 #define THREADS 24
 
+/* Much smaller than its answer: the packet has to grow by all the room that veth and loopback give it. */
+#define SMALL_GET "GET /v1/models HTTP/1.1\r\nHost: 198.18.7.1:8080\r\nAuthorization: Bearer " KEY "\r\n\r\n"
+#define ANSWER_LEN 386u /* the longest of user/dialect's (tests/unit/dialect) */
+
 /* How a client sends its request. */
-enum style { WHOLE, BODY_LATER, BIG_BODY, EXPECT, PIPELINED, HALF_CLOSE, STYLES };
+enum style { WHOLE, BODY_LATER, BIG_BODY, EXPECT, PIPELINED, HALF_CLOSE, SMALL, STYLES };
 
 static const char *server_address = SERVER;
 
@@ -135,6 +139,9 @@ static void send_request(int fd, enum style style)
 	case EXPECT:
 		send_all(fd, HEAD "Content-Length: 2\r\nExpect: 100-continue\r\n\r\n",
 			 sizeof(HEAD "Content-Length: 2\r\nExpect: 100-continue\r\n\r\n") - 1);
+		break;
+	case SMALL:
+		send_all(fd, SMALL_GET, sizeof(SMALL_GET) - 1);
 		break;
 	default:
 		send_all(fd, HEAD "Content-Length: 2\r\n\r\n{}" HEAD,
@@ -319,8 +326,31 @@ static void in_client(pid_t pid, const char *dev, unsigned loss)
 	close(there);
 }
 
+/* Brings the answer to its real length by a header more. */
+static void pad_answer(void)
+{
+	uint32_t index = tg_answer_index(TG_DIALECT_OPENAI, TG_REASON_KEY_REQUESTS);
+	struct tg_answer a;
+	char *end;
+	size_t at, n;
+
+	cr_assert(bpf_map__lookup_elem(gate.skel->maps.tg_answers, &index, sizeof(index), &a, sizeof(a), 0) == 0);
+	end = memmem(a.text, a.len, "\r\n\r\n", 4);
+	cr_assert(end && a.len + 8u <= ANSWER_LEN);
+	at = (size_t)(end - a.text);
+	n = ANSWER_LEN - a.len;
+	memmove(end + n, end, a.len - at);
+	memset(end, 'x', n);
+	memcpy(end, "\r\nx:", 4);
+	for (size_t i = at; i < at + n; i++)
+		a.csum += (uint32_t)(uint8_t)a.text[i] << (i % 2 * 8);
+	a.len = ANSWER_LEN;
+	cr_assert(bpf_map__update_elem(gate.skel->maps.tg_answers, &index, sizeof(index), &a, sizeof(a), BPF_ANY) == 0);
+}
+
 static void refuse_key(void)
 {
+	pad_answer();
 	gate_learn(KEY, 9, 8);
 	*gate_rate(9, TG_DIM_REQUESTS) = rate_of(1, 600000000000ull, 0);
 	gate_exhaust(9, TG_DIM_REQUESTS);

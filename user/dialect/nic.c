@@ -23,13 +23,14 @@ static bool nic_may_answer(enum tg_reason reason)
 	}
 }
 
-/* `name: ` + prefix + `digits` blanks for the kernel to fill. Blanks before the value bring the field to an even
- * offset, so that its checksum adds up on its own (abi.h); HTTP takes them on either side of a value. */
+/* `name:` + prefix + `digits` blanks for the kernel to fill. A blank before the value brings the field to an even
+ * offset, so that its checksum adds up on its own (abi.h); HTTP takes blanks on either side of a value, and none. The
+ * NIC's headers have none where none is needed: each byte more is a smaller request that can't be answered there. */
 static __u16 put_field(struct buf *out, const char *name, const char *prefix, unsigned digits)
 {
 	size_t at;
 
-	buf_printf(out, "%s: ", name);
+	buf_printf(out, "%s:", name);
 	if ((out->len + strlen(prefix)) % 2)
 		buf_putc(out, ' ');
 	buf_puts(out, prefix);
@@ -47,15 +48,15 @@ static void put_limit_fields(struct buf *out, const char *kind, struct tg_answer
 	snprintf(name, sizeof(name), OPENAI_H_LIMIT "%s", kind);
 	a->limit_off = put_field(out, name, "", TG_ANSWER_LIMIT_DIGITS);
 	/* The kernel refuses when not one unit is left. */
-	buf_printf(out, OPENAI_H_REMAINING "%s: 0\r\n", kind);
+	buf_printf(out, OPENAI_H_REMAINING "%s:0\r\n", kind);
 }
 
 static void put_text(struct buf *out, const struct openai_refusal *r, const struct buf *body, struct tg_answer *a)
 {
 	buf_printf(out, "HTTP/1.1 %d %s\r\n", r->status, r->status == 429 ? "Too Many Requests" : "Forbidden");
-	buf_puts(out, "content-type: application/json\r\n");
-	buf_printf(out, "content-length: %zu\r\n", body->len);
-	buf_puts(out, "connection: close\r\n");
+	buf_puts(out, "content-type:application/json\r\n");
+	buf_printf(out, "content-length:%zu\r\n", body->len);
+	buf_puts(out, "connection:close\r\n");
 	a->id_off = put_field(out, OPENAI_H_REQUEST_ID, "req_nic_", TG_ANSWER_ID_DIGITS);
 	if (r->status == 429)
 		put_limit_fields(out, r->type, a);

@@ -1,4 +1,5 @@
-/* Refusals and errors in OpenAI's shape. One table: the daemon and the NIC read it. */
+/* Refusals and errors in OpenAI's shape. One table: the daemon and the NIC read it. Texts of the NIC's are short: an
+ * answer has to fit where its request was (bpf/io.h). When to retry is in the headers. */
 #include "dialect/openai.h"
 
 #include "dialect/internal.h"
@@ -15,16 +16,13 @@ static const struct openai_refusal refusals[TG_REASON_COUNT] = {
 	[TG_REASON_KEY_DISABLED] = {403, "permission_error", "key_disabled", "This API key is disabled."},
 	[TG_REASON_KEY_BLOCKED] = {403, "permission_error", "key_blocked", "This API key is blocked."},
 	[TG_REASON_TENANT_DISABLED] = {403, "permission_error", "account_disabled", "This account is disabled."},
-	[TG_REASON_GLOBAL_REQUESTS] = {429, "requests", "rate_limit_exceeded",
-				       "Rate limit reached for requests of the whole gateway. Please retry later."},
+	[TG_REASON_GLOBAL_REQUESTS] = {429, "requests", "rate_limit_exceeded", "Request limit of the gateway reached."},
 	[TG_REASON_TENANT_REQUESTS] = {429, "requests", "rate_limit_exceeded",
-				       "Rate limit reached for requests of this account. Please retry later."},
-	[TG_REASON_KEY_REQUESTS] = {429, "requests", "rate_limit_exceeded",
-				    "Rate limit reached for requests of this API key. Please retry later."},
+				       "Request limit of this account reached."},
+	[TG_REASON_KEY_REQUESTS] = {429, "requests", "rate_limit_exceeded", "Request limit of this API key reached."},
 	[TG_REASON_ROUTE_REQUESTS] = {429, "requests", "rate_limit_exceeded",
-				      "Rate limit reached for requests of this API method. Please retry later."},
-	[TG_REASON_KEY_TOKENS] = {429, "tokens", "rate_limit_exceeded",
-				  "Rate limit reached for tokens of this API key. Please retry later."},
+				      "Request limit of this method reached."},
+	[TG_REASON_KEY_TOKENS] = {429, "tokens", "rate_limit_exceeded", "Token limit of this API key reached."},
 	[TG_REASON_TOO_LARGE] = {400, "invalid_request_error", "request_too_large",
 				 "The request asks for more tokens than this API key's limit can ever admit. "
 				 "Shorten the input or lower max_completion_tokens."},
