@@ -32,6 +32,7 @@ struct conf_deployment {
 struct conf_model {
 	char *name; /* public name */
 	char *owned_by;
+	unsigned output_tokens_default; /* charged until usage is known, for a call without an output cap; default 1024 */
 	struct conf_deployment *deployments;
 	size_t n_deployments;
 };

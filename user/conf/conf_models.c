@@ -128,6 +128,12 @@ static const struct schema_field model_fields[] = {
 	 .max = 128,
 	 .def = "tollgate",
 	 .help = "As /v1/models shows it."},
+	{.name = "output_tokens_default",
+	 .type = SCHEMA_UINT,
+	 .offset = offsetof(struct conf_model, output_tokens_default),
+	 .max = 1u << 24,
+	 .def = "1024",
+	 .help = "Charged at admission for the answer of a call that names no output cap; its usage corrects it."},
 	{.name = "deployments",
 	 .type = SCHEMA_LIST,
 	 .offset = offsetof(struct conf_model, deployments),
@@ -143,7 +149,8 @@ static void check_model(struct reader *rd, void *base, const struct node *n, uin
 	struct conf_model *m = base;
 	const struct node *list = node_get(n, "deployments");
 
-	if (given & 2 && !m->n_deployments && (node_is_null(list) || (list->type == NODE_LIST && !list->n)))
+	(void)given;
+	if (list && !m->n_deployments && (node_is_null(list) || (list->type == NODE_LIST && !list->n)))
 		reader_error(rd, list, "deployments", "is empty; give at least one {provider: NAME}");
 	for (size_t i = 0; i < m->n_deployments; i++)
 		if (!m->deployments[i].upstream_model)

@@ -40,7 +40,7 @@ static uint64_t tokens_wanted(const struct call *c)
 	if (c->route == TG_ROUTE_MODELS)
 		return 0;
 	if (!cap && c->route != TG_ROUTE_EMBEDDINGS)
-		cap = CALL_OUTPUT_TOKENS_DEFAULT * (c->req.choices ? c->req.choices : 1);
+		cap = (uint64_t)c->model->output_tokens_default * (c->req.choices ? c->req.choices : 1);
 	return c->req.prompt_tokens_estimate + cap;
 }
 

@@ -12,9 +12,6 @@
 #include "dialect/openai.h"
 #include "gateway/state.h"
 
-/* Charged for the answer of a request that names no cap of its own, until usage is known. */
-#define CALL_OUTPUT_TOKENS_DEFAULT 1024u
-
 enum call_stage {
 	CALL_AUTHENTICATE,
 	CALL_PARSE,

@@ -58,6 +58,7 @@ static int make_model(struct catalog *c, struct catalog_model *m, const struct c
 			.priority = d->priority,
 		};
 	}
+	m->output_tokens_default = conf->output_tokens_default;
 	qsort(m->deployments, m->n_deployments, sizeof(*m->deployments), by_priority);
 	if (openai_model_object(&b, conf->name, conf->owned_by ? conf->owned_by : "tollgate", created_s) < 0)
 		b.failed = true;

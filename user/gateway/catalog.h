@@ -26,6 +26,7 @@ struct catalog_model {
 	size_t name_len;
 	struct catalog_deployment *deployments; /* by priority */
 	unsigned n_deployments;
+	unsigned output_tokens_default;
 	char *object; /* the answer to GET /v1/models/{id} */
 	size_t object_len;
 };

@@ -114,6 +114,8 @@ static void stream_abort(struct http_exchange *x)
 	x->aborted = true;
 	conn->linger = false;
 	(void)setsockopt(conn->io.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+	if (!x->suspended)
+		conn_shut(conn); /* libmicrohttpd waits for the socket to take more: nothing else would wake it */
 	exchange_resume(x);
 }
 
