@@ -56,8 +56,8 @@ static void put_text(struct buf *out, const struct openai_refusal *r, const stru
 	buf_printf(out, "HTTP/1.1 %d %s\r\n", r->status, r->status == 429 ? "Too Many Requests" : "Forbidden");
 	buf_puts(out, "content-type:application/json\r\n");
 	buf_printf(out, "content-length:%zu\r\n", body->len);
-	buf_puts(out, "connection:close\r\n");
-	a->id_off = put_field(out, OPENAI_H_REQUEST_ID, "req_nic_", TG_ANSWER_ID_DIGITS);
+	buf_puts(out, "connection: close\r\n");
+	a->id_off = put_field(out, OPENAI_H_REQUEST_ID, " req_nic_", TG_ANSWER_ID_DIGITS);
 	if (r->status == 429)
 		put_limit_fields(out, r->type, a);
 	buf_puts(out, "\r\n");
