@@ -100,7 +100,7 @@ static enum http_head_verdict split_fields(const char *p, const char *end, struc
 		if (h->count == HTTP_HEADERS_MAX)
 			return HTTP_HEAD_MANY;
 		f = &h->fields[h->count++];
-		if (!n || p[n] != '\0')
+		if (!n || p + n == end || p[n] != '\0')
 			return HTTP_HEAD_BAD;
 		f->name = p;
 		f->name_len = (uint32_t)n;
