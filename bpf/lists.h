@@ -165,8 +165,8 @@ TG_INLINE __u32 list_judge(const struct tg_control *control, const struct pkt *p
 	      TG_READ_ONCE(control->have_block_net)))
 		return OUT_NONE;
 	m = list_memo_of(low, high);
-	if (!m)
-		return OUT(PASS, INTERNAL);
+	if (!m) /* a smaller map: the benchmark's way to measure the lists themselves */
+		return list_search(control, p, generation, &timed);
 	if (list_memo_holds(m, low, high, p->v6, generation, epoch))
 		return m->out;
 	tick = bpf_jiffies64();

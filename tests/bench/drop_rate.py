@@ -8,7 +8,8 @@ travelling between cores, so that what differs between contenders is what they c
   receiving side alone       the same without the sending, whose cost is measured by frames that nobody receives
 CPU time and not time on the wall: other load on the machine then matters little. (A kernel with CONFIG_IRQ_TIME_ACCOUNTING
 leaves softirq out of a thread's CPU time; there the figures mean nothing, and the run refuses.)
-Ours looks among 10,000 entries; the others have one address to look at.
+Ours looks among 10,000 entries; the others have one address to look at. The flood has one source: the gate remembers what its
+lists said of it (what a source's first packet costs is in bench_stages).
 Run through drop_rate.sh, which gives it namespaces of its own. DROP_ROUNDS (5), DROP_MS (500) change the length.
 """
 import ctypes
