@@ -85,9 +85,10 @@ class Stack:
 
     SERVER4, CLIENT4, SERVER6, CLIENT6 = "10.77.0.1", "10.77.0.2", "fd77::1", "fd77::2"
 
-    def __init__(self, netns=False, kernel=False):
+    def __init__(self, netns=False, kernel=False, mode=None):
         self.dir = tempfile.mkdtemp(prefix="tgtest-")
         self.kernel, self.netns = kernel, netns
+        self.mode = mode or ("native" if netns else "generic")
         self.procs, self.gateway, self.sim = [], None, None
         self.ns_server, self.ns_client = f"tgs{os.getpid()}", f"tgc{os.getpid()}"
         self.pin_mount = os.path.join(self.dir, "bpf")
@@ -177,7 +178,7 @@ kernel:
   enabled: {"true" if self.kernel else "false"}
   pin_dir: {self.pin_dir}
   interfaces:
-    - {{name: {interface}, mode: {"native" if self.netns else "generic"}}}
+    - {{name: {interface}, mode: {self.mode}}}
 """
         listen = [f"{self.host}:{self.port}"] + ([f"[{self.SERVER6}]:{self.port}"] if self.netns else [])
         return f"""
