@@ -371,3 +371,37 @@ Test(keys, learn_and_sweep)
 	cr_expect_eq(room_used(k, "tg_keys"), 0);
 	kernel_close(k);
 }
+
+/* A6: after each call that changed an entry, the program forgets what it remembered. */
+Test(lists, changes_move_the_epoch)
+{
+	static const char *const cidrs[] = {"192.0.2.7", "192.0.2.0/24", "2001:db8::7", "2001:db8::/48"};
+	struct kernel *k;
+	struct err err = {0};
+
+	room_enter();
+	k = room_open();
+	for (int list = KERNEL_LIST_ALLOW; list <= KERNEL_LIST_BLOCK; list++)
+		for (size_t i = 0; i < ARRAY_SIZE(cidrs); i++) {
+			const uint32_t *epoch = &kernel_control(k)->list_epoch;
+			struct kernel_cidr c = room_cidr(cidrs[i]);
+			uint32_t before = *epoch;
+			size_t removed = 0;
+
+			room_put(k, (enum kernel_list)list, cidrs[i], 0);
+			cr_expect_neq(*epoch, before, "%s: put", cidrs[i]);
+			before = *epoch;
+			room_put(k, (enum kernel_list)list, cidrs[i], 3600000000000ull);
+			cr_expect_neq(*epoch, before, "%s: put again", cidrs[i]);
+			before = *epoch;
+			cr_expect_eq(kernel_list_del(k, (enum kernel_list)list, &c, &err), 0, "%s", err.msg);
+			cr_expect_neq(*epoch, before, "%s: del", cidrs[i]);
+			room_put(k, (enum kernel_list)list, cidrs[i], 1);
+			before = *epoch;
+			cr_expect_eq(kernel_list_sweep(k, clock_mono_ns() + 1, &removed, &err), 0, "%s", err.msg);
+			cr_expect_eq(removed, 1);
+			cr_expect_neq(*epoch, before, "%s: sweep", cidrs[i]);
+		}
+	cr_expect_eq(kernel_control(k)->have_block, 0);
+	kernel_close(k);
+}
