@@ -144,7 +144,7 @@ static void directory_publish(struct gateway *gw, struct directory *d)
 int gateway_directory_load(struct gateway *gw, const struct tenant *tenants, size_t n_tenants,
 			   const struct api_key *keys, size_t n_keys, struct err *err)
 {
-	struct directory *d = NULL;
+	struct directory *d = NULL, *old;
 	int rc = directory_new(&d, err);
 
 	if (rc == 0)
@@ -160,7 +160,9 @@ int gateway_directory_load(struct gateway *gw, const struct tenant *tenants, siz
 		directory_free_all(d);
 		return rc;
 	}
-	directory_publish(gw, d);
+	old = atomic_exchange(&gw->directory, d);
+	gateway_quiesce(gw);
+	directory_free_all(old); /* nothing of it is in the new one */
 	return 0;
 }
 

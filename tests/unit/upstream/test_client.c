@@ -303,8 +303,13 @@ static void resume_if_stopped(struct throttle *t)
 static void pause_hook(struct recorder *r, char event)
 {
 	struct throttle *t = r->user;
+	const int room = 1 << 18;
 
-	if (event != 'B' || r->body_bytes - t->at_pause < BIG / 8)
+	/* What the sockets could hold must be less than what is to come after the last pause, or the peer never stops:
+	 * left alone, the receive buffer grows to the system's limit, which may be all of BIG. */
+	if (event == 'H')
+		cr_assert_eq(setsockopt(r->req->conn->io.fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room)), 0);
+	if (event != 'B' || r->body_bytes - t->at_pause < BIG / 8 || r->body_bytes > BIG / 2 + BIG / 8)
 		return;
 	t->at_pause = r->body_bytes;
 	upstream_pause(r->req);
