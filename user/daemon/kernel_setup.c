@@ -110,8 +110,8 @@ int kernel_setup_attach(struct daemon *d, struct err *err)
 			return rc;
 		}
 		if (a.note[0])
-			log_warn(NULL, "interface %s: attached as %s, SLOWER THAN WANTED: %s", a.ifname,
-				 mode_text(a.mode), a.note);
+			log_warn(NULL, "interface %s: attached as %s%s: %s", a.ifname, mode_text(a.mode),
+				 a.mode == KERNEL_MODE_XDP_NATIVE ? "" : ", SLOWER THAN WANTED", a.note);
 		else
 			log_info(NULL, "interface %s: attached as %s", a.ifname, mode_text(a.mode));
 	}
