@@ -202,8 +202,8 @@ static void call_free(struct call *c)
 {
 	struct gateway_worker *w = c->w;
 
-	buf_done(&c->sent_body);
-	buf_done(&c->sent_headers);
+	worker_buf_give(w, &c->sent_body);
+	worker_buf_give(w, &c->sent_headers);
 	buf_done(&c->answer);
 	openai_stream_done(&c->events);
 	worker_catalog_put(w, c->wc);

@@ -135,13 +135,13 @@ static bool stream_write(struct call *c, const char *data, size_t len)
 
 void deliver_head(struct call *c, const struct upstream_head *h)
 {
-	/* The request is out: what it was made of can go. */
 	c->first_byte_ns = clock_mono_ns();
 	c->upstream_status = h->status;
 	keep_headers(c, h);
 	if (h->status == 200 && is_type(passed_type(c), "text/event-stream")) {
 		c->mode = CALL_MODE_EVENTS;
 		openai_stream_init(&c->events, !c->req.include_usage);
+		http_body_release(c->x); /* a stream may last: what it was asked with needn't */
 		stream_begin(c);
 		return;
 	}

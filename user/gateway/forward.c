@@ -169,6 +169,10 @@ enum call_step call_forward(struct call *c)
 		return CALL_DONE;
 	}
 	http_body(c->x, &body, &len);
+	if (!c->sent_body.cap) {
+		c->sent_body = worker_buf_take(c->w);
+		c->sent_headers = worker_buf_take(c->w);
+	}
 	buf_reset(&c->sent_body);
 	if (make_headers(c) < 0 ||
 	    openai_rewrite_request(&c->req, body, len, c->deployment->upstream_model, &c->sent_body, &err) < 0) {

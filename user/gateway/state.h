@@ -62,6 +62,9 @@ struct worker_catalog {
 	unsigned calls;
 };
 
+#define WORKER_SPARE_BUFS 64u
+#define WORKER_SPARE_BYTES 65536u /* larger ones are freed */
+
 struct gateway_worker {
 	struct gateway *gw;
 	unsigned index;
@@ -75,7 +78,9 @@ struct gateway_worker {
 	atomic_uint n_calls, n_connections;
 	uint64_t id_seed[2], id_count;
 	uint64_t random;
-	struct buf scratch; /* one stream piece or one header block at a time */
+	struct buf scratch; /* one stream piece at a time */
+	struct buf spare[WORKER_SPARE_BUFS]; /* memory of ended calls' buffers, for the next ones */
+	unsigned n_spare;
 	struct worker_meters meters;
 	struct loop_timer tick;
 	struct loop_timer cut; /* streams to be reset once what they hold is out */
@@ -104,6 +109,9 @@ static inline const struct snapshot *gateway_snapshot(const struct gateway *gw)
 #define REQUEST_ID_LEN 28
 void worker_request_id(struct gateway_worker *w, char ret[REQUEST_ID_LEN + 1]);
 uint64_t worker_random(struct gateway_worker *w);
+/* An empty buffer, with an ended call's memory if there is some; given back when done with. */
+struct buf worker_buf_take(struct gateway_worker *w);
+void worker_buf_give(struct gateway_worker *w, struct buf *b);
 /* A bounded number of lines a second; the rest is counted and said once. */
 bool worker_may_log(struct gateway_worker *w);
 

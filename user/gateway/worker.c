@@ -165,6 +165,24 @@ static uint64_t mix(uint64_t z)
 	return z ^ (z >> 31);
 }
 
+struct buf worker_buf_take(struct gateway_worker *w)
+{
+	return w->n_spare ? w->spare[--w->n_spare] : BUF_INIT;
+}
+
+void worker_buf_give(struct gateway_worker *w, struct buf *b)
+{
+	if (!b->cap)
+		return;
+	if (b->cap > WORKER_SPARE_BYTES || w->n_spare == WORKER_SPARE_BUFS) {
+		buf_done(b);
+		return;
+	}
+	buf_reset(b);
+	w->spare[w->n_spare++] = *b;
+	*b = BUF_INIT;
+}
+
 uint64_t worker_random(struct gateway_worker *w)
 {
 	return mix(w->random += 0x9e3779b97f4a7c15ull);
@@ -317,5 +335,7 @@ void gateway_worker_free(struct gateway_worker *w)
 	}
 	keycache_done(&w->keys);
 	buf_done(&w->scratch);
+	while (w->n_spare)
+		buf_done(&w->spare[--w->n_spare]);
 	free(w);
 }
