@@ -204,7 +204,7 @@ static void call_free(struct call *c)
 
 	worker_buf_give(w, &c->sent_body);
 	worker_buf_give(w, &c->sent_headers);
-	buf_done(&c->answer);
+	worker_buf_give(w, &c->answer);
 	openai_stream_done(&c->events);
 	worker_catalog_put(w, c->wc);
 	if (c->prev)

@@ -146,6 +146,7 @@ void deliver_head(struct call *c, const struct upstream_head *h)
 		return;
 	}
 	c->mode = CALL_MODE_BUFFER;
+	c->answer = worker_buf_take(c->w);
 	c->answer.max = ANSWER_BUFFER_MAX;
 	if (h->content_length > (long long)ANSWER_BUFFER_MAX && h->status == 200) {
 		c->mode = CALL_MODE_RAW;
@@ -334,7 +335,6 @@ enum call_step call_finish(struct call *c)
 {
 	struct answer_headers a;
 	size_t len = c->answer.len;
-	char *body;
 
 	if (c->mode != CALL_MODE_BUFFER) {
 		http_stream_end(c->x);
@@ -346,10 +346,6 @@ enum call_step call_finish(struct call *c)
 	add_passed(c, &a, true);
 	c->status = c->upstream_status;
 	c->delivered = true;
-	body = buf_steal(&c->answer);
-	if (body)
-		http_respond_take(c->x, c->status, a.h, a.n, body, len);
-	else
-		call_error(c, 503, "server_error", "no_memory", NULL, "The gateway is out of memory.");
+	http_respond_borrow(c->x, c->status, a.h, a.n, len ? c->answer.data : "", len);
 	return CALL_DONE;
 }

@@ -179,6 +179,7 @@ void worker_buf_give(struct gateway_worker *w, struct buf *b)
 		return;
 	}
 	buf_reset(b);
+	b->max = 0;
 	w->spare[w->n_spare++] = *b;
 	*b = BUF_INIT;
 }

@@ -87,25 +87,23 @@ static int respond_straight(struct http_exchange *x, int status, const struct ht
 	return 0;
 }
 
-int http_respond_take(struct http_exchange *x, int status, const struct http_header *h, size_t n, char *body,
-		      size_t len)
+/* Whatever `mode` says of the body's ownership holds on failure too. */
+static int respond(struct http_exchange *x, int status, const struct http_header *h, size_t n, char *body, size_t len,
+		   enum MHD_ResponseMemoryMode mode)
 {
-	struct MHD_Response *r;
-	int rc;
+	struct MHD_Response *r = NULL;
+	int rc = ERR_CLOSED;
 
-	if (x->answered || x->gone || x->aborted) {
-		free(body);
-		return ERR_CLOSED;
-	}
+	if (x->answered || x->gone || x->aborted)
+		goto unused;
 	if (x->straight) {
 		rc = respond_straight(x, status, h, n, body, len);
-		free(body);
-		return rc;
+		goto unused;
 	}
-	r = MHD_create_response_from_buffer(len, body, MHD_RESPMEM_MUST_FREE);
+	r = MHD_create_response_from_buffer(len, body, mode);
 	if (!r) {
-		free(body);
-		return response_failed(x, ERR_NOMEM);
+		rc = response_failed(x, ERR_NOMEM);
+		goto unused;
 	}
 	rc = response_add_headers(x, r, h, n);
 	if (rc < 0) {
@@ -114,6 +112,22 @@ int http_respond_take(struct http_exchange *x, int status, const struct http_hea
 	}
 	x->bytes_sent = len;
 	return response_queue(x, status, r);
+unused:
+	if (mode == MHD_RESPMEM_MUST_FREE)
+		free(body);
+	return rc;
+}
+
+int http_respond_take(struct http_exchange *x, int status, const struct http_header *h, size_t n, char *body,
+		      size_t len)
+{
+	return respond(x, status, h, n, body, len, MHD_RESPMEM_MUST_FREE);
+}
+
+int http_respond_borrow(struct http_exchange *x, int status, const struct http_header *h, size_t n, const char *body,
+			size_t len)
+{
+	return respond(x, status, h, n, (char *)(uintptr_t)body, len, MHD_RESPMEM_PERSISTENT);
 }
 
 int http_respond(struct http_exchange *x, int status, const struct http_header *h, size_t n, const char *body,

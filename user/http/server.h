@@ -125,6 +125,9 @@ int http_respond(struct http_exchange *x, int status, const struct http_header *
 /* As http_respond, but takes ownership of a malloc'ed body (freed also on failure). */
 int http_respond_take(struct http_exchange *x, int status, const struct http_header *h, size_t n, char *body,
 		      size_t len);
+/* As http_respond, but the body stays the caller's, unchanged until `finished`. */
+int http_respond_borrow(struct http_exchange *x, int status, const struct http_header *h, size_t n, const char *body,
+			size_t len);
 int http_stream_begin(struct http_exchange *x, int status, const struct http_header *h, size_t n);
 /* 0, or 1 = accepted and the caller should pause until `writable`; negative = gone (no `gone` follows, `finished`
  * does). */
