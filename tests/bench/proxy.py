@@ -6,7 +6,7 @@ All three run alone on one core (single process, one worker), limits on and neve
 provider; the load generator and the provider share the other core. Rounds alternate between them; medians are printed as JSON
 lines. CPU is the run time of all of a process's threads, as the scheduler counts it.
 
-Environment: TG_BENCH_ROUNDS (5), TG_BENCH_SECONDS (4) per JSON round, TG_BENCH_STREAMS (2000), TG_BENCH_IDLE (10000).
+Environment: TG_BENCH_ROUNDS (7), TG_BENCH_SECONDS (3) per JSON round, TG_BENCH_STREAMS (2000), TG_BENCH_IDLE (10000).
 """
 import json
 import os
@@ -20,8 +20,8 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "system"))
 from tglib import BUILD, ROOT, Stack, wait_for
 
-ROUNDS = int(os.environ.get("TG_BENCH_ROUNDS", "5"))
-SECONDS = int(os.environ.get("TG_BENCH_SECONDS", "4"))
+ROUNDS = int(os.environ.get("TG_BENCH_ROUNDS", "7"))
+SECONDS = int(os.environ.get("TG_BENCH_SECONDS", "3"))
 STREAMS = int(os.environ.get("TG_BENCH_STREAMS", "2000"))
 IDLE = int(os.environ.get("TG_BENCH_IDLE", "10000"))
 CHUNKS, CHUNK_INTERVAL_MS = 60, 50
@@ -164,13 +164,13 @@ def row(name, value, unit, peer="", ratio=None):
 
 
 def report(name, unit, figures):
-    """figures: target's name -> list of one figure a round"""
-    med = {t: statistics.median(v) for t, v in figures.items()}
-    ours = med.pop("tollgated")
-    for peer, value in med.items():
-        row(f"{name}, {peer}", value, unit)
-    for peer, value in med.items():
-        row(name, ours, unit, peer, ours / value)
+    """figures: target's name -> list of one figure a round. Values are medians; a ratio is the median of the rounds' own
+    ratios, so that a machine whose speed drifts between rounds doesn't make it."""
+    ours = figures.pop("tollgated")
+    for peer, values in figures.items():
+        row(f"{name}, {peer}", statistics.median(values), unit)
+    for peer, values in figures.items():
+        row(name, statistics.median(ours), unit, peer, statistics.median(a / b for a, b in zip(ours, values)))
 
 
 def main():
