@@ -50,6 +50,18 @@ def sh(*argv, check=True, timeout=30, **kw):
     return subprocess.run(argv, check=check, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, **kw)
 
 
+def sdk_folder():
+    """Where the official SDK is installed for the tests, with our scripts beside it."""
+    folder, source = os.path.join(BUILD, "sdk"), os.path.join(ROOT, "tests", "system", "sdk")
+    os.makedirs(folder, exist_ok=True)
+    for name in os.listdir(source):
+        if name.endswith((".json", ".mjs")):
+            shutil.copy(os.path.join(source, name), folder)
+    if not os.path.isdir(os.path.join(folder, "node_modules", "openai")):
+        sh("npm", "ci", "--no-audit", "--no-fund", "--loglevel=error", timeout=120, cwd=folder)
+    return folder
+
+
 def wait_for(what, fn, timeout_s=15.0):
     """Polls fn until it returns something true; its result. Fails the test program otherwise."""
     end = time.monotonic() + timeout_s
