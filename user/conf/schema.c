@@ -222,6 +222,16 @@ static bool expect(struct reader *rd, const struct node *n, enum node_type type,
 	return false;
 }
 
+/* Room for the items of a list or mapping; NULL when there are too many, which is said, or no memory. */
+static char *items_alloc(struct reader *rd, const struct schema_field *f, const struct node *n)
+{
+	if (f->max && n->n > f->max) {
+		reader_error(rd, n, NULL, "has %zu entries; at most %llu", n->n, (unsigned long long)f->max);
+		return NULL;
+	}
+	return reader_alloc(rd, n->n, f->sub->size);
+}
+
 static void read_list(struct reader *rd, const struct schema_field *f, const struct node *n, void *base)
 {
 	size_t i = 0;
@@ -229,11 +239,7 @@ static void read_list(struct reader *rd, const struct schema_field *f, const str
 
 	if (!expect(rd, n, NODE_LIST, "a list (lines that start with \"- \")") || is_empty(n))
 		return;
-	if (f->max && n->n > f->max) {
-		reader_error(rd, n, NULL, "has %zu entries; at most %llu", n->n, (unsigned long long)f->max);
-		return;
-	}
-	items = reader_alloc(rd, n->n, f->sub->size);
+	items = items_alloc(rd, f, n);
 	if (!items)
 		return;
 	for (const struct node *c = n->first; c; c = c->next, i++) {
@@ -277,11 +283,7 @@ static void read_dict(struct reader *rd, const struct schema_field *f, const str
 
 	if (!expect(rd, n, NODE_MAP, "a mapping by name") || is_empty(n))
 		return;
-	if (f->max && n->n > f->max) {
-		reader_error(rd, n, NULL, "has %zu entries; at most %llu", n->n, (unsigned long long)f->max);
-		return;
-	}
-	items = reader_alloc(rd, n->n, f->sub->size);
+	items = items_alloc(rd, f, n);
 	if (!items)
 		return;
 	for (const struct node *c = n->first; c; c = c->next, i++) {
