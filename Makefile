@@ -21,7 +21,7 @@ LIBS := -lmicrohttpd -lyaml -lsqlite3 -ljansson -lssl -lcrypto -lbpf -lelf -lz -
 BPF_CFLAGS := -target bpf -D__TARGET_ARCH_x86 -mcpu=v3 -O2 -g -Wall -Wextra -Werror -I. -Ibpf -Iinclude
 
 # Rooms of the house, lowest floor first; each becomes an archive.
-ROOMS := base model event crypto conf store guard dialect upstream http kernel fetch observe gateway admin
+ROOMS := base model event crypto conf store price guard dialect upstream http kernel fetch observe ledger gateway admin
 # Rooms that hold a program's main.
 PROGRAMS := tollgated tollctl tollgate-sim
 DIR_tollgated := daemon
@@ -99,6 +99,7 @@ LOWER_event := base event
 LOWER_crypto := base model crypto
 LOWER_conf := base model conf
 LOWER_store := base model store
+LOWER_price := base model price
 LOWER_guard := base model guard
 LOWER_dialect := base model dialect
 LOWER_upstream := base event upstream
@@ -106,7 +107,8 @@ LOWER_http := base event http
 LOWER_kernel := base kernel
 LOWER_fetch := base fetch
 LOWER_observe := base model observe
-LOWER_gateway := base model event crypto conf store guard dialect upstream http kernel fetch observe gateway
+LOWER_ledger := base model event crypto store price ledger
+LOWER_gateway := base model event crypto conf store price guard dialect upstream http kernel fetch observe ledger gateway
 LOWER_admin := $(LOWER_gateway) admin
 $(foreach r,$(UNIT_ROOMS),$(eval UNIT_ARCHIVES_$(r) := $(foreach l,$(LOWER_$(r)),$(if $(wildcard user/$(l)/*.c),$(BUILD)/lib/$(l).a))))
 $(foreach r,$(UNIT_ROOMS),$(eval $(call unit_program,$(r))))
@@ -115,7 +117,7 @@ unit: $(UNIT_BINS)
 
 # ---- threaded unit tests, and more of their kind in tests/tsan, for ThreadSanitizer: with main of tests/tsan/shim
 # instead of Criterion's (built with SAN=thread). The daemon's part is tests/tsan/daemon.test.
-TSAN_ROOMS := shared guard observe event upstream
+TSAN_ROOMS := shared guard observe event upstream ledger
 SHIM_OBJ = $(patsubst %.c,$(BUILD)/shim/%.o,$(1))
 $(BUILD)/shim/%.o: %.c
 	@mkdir -p $(@D)
@@ -200,7 +202,7 @@ docs: binaries ## regenerate reference, man page and completion from the tables
 # A fuzz target is tests/fuzz/NAME_fuzz.c; FUZZ_SECONDS each.
 FUZZ_SECONDS ?= 60
 FUZZ_SRCS := $(wildcard tests/fuzz/*_fuzz.c)
-FUZZ_ROOMS := base model event crypto conf store guard dialect upstream http
+FUZZ_ROOMS := base model event crypto conf store price guard dialect upstream http
 fuzz: ## run the fuzz targets (clang's libFuzzer), FUZZ_SECONDS each
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang OPT="-O1 -g" EXTRA_CFLAGS=-fsanitize=fuzzer-no-link SAN=address,undefined fuzz-bins
 	@for f in $(FUZZ_SRCS); do n=$$(basename $$f .c); echo "fuzz: $$n"; mkdir -p $(BUILD)/fuzz/corpus/$$n; \

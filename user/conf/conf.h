@@ -27,6 +27,7 @@ struct conf_deployment {
 	char *upstream_model;
 	unsigned weight;   /* 1..1000 */
 	unsigned priority; /* 0 first */
+	unsigned concurrency; /* calls it takes at a time, for utilisation (supply and demand); 0 = not known */
 };
 
 struct conf_model {
@@ -83,6 +84,20 @@ struct conf {
 		unsigned pool_max;              /* calls in flight per worker and provider, default 20000 */
 		unsigned pool_idle_ms;          /* default 60000 */
 	} upstream;
+	struct {
+		bool enabled;                    /* default true: prices, holds, charges; false: a plain proxy */
+		char *path;                      /* the books' SQLite file; default books.db in state_dir */
+		unsigned gather_us;              /* how long a batch is gathered, default 1000 */
+		unsigned holds_max;              /* calls under way at a time, default 65536 */
+		unsigned holds_sync_ms;          /* default 100 */
+		unsigned hold_bytes_per_token;   /* worst case of a prompt: bytes of text per token, default 1 */
+		unsigned drain_timeout_ms;       /* the provider's answer is read on after the client hung up, default 30000 */
+		unsigned drain_bytes_max;        /* default 4 MiB */
+		unsigned commit_timeout_ms;      /* an answer that can't be committed: then the client is cut off, default 30000 */
+		unsigned idempotency_ttl_s;      /* default 86400 */
+		unsigned idempotency_bytes_max;  /* of an answer that is kept, default 1 MiB */
+		unsigned reconcile_interval_s;   /* 0 = only by command, default 3600 */
+	} billing;
 	unsigned stop_timeout_ms; /* graceful stop, default 30000 */
 	struct conf_provider *providers;
 	size_t n_providers;

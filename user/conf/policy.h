@@ -42,6 +42,41 @@ struct policy_list_entry {
 	char *reason;     /* NULL = none */
 };
 
+/* Rates, margins and factors of prices. Amounts as the file gives them, exactly: nano-units, or 1e-4. */
+struct policy_tier {
+	char *name;
+	uint32_t margin_e4; /* prices.margin.base when the file names none */
+};
+struct policy_model_factor {
+	char *match; /* pattern of public model names: '*' any run, '|' alternatives; the first that fits counts */
+	uint32_t factor_e4;
+};
+struct policy_cost {
+	char *provider, *model; /* patterns of the provider's name and of its model's */
+	int64_t input_nano, cached_input_nano, cache_write_nano, output_nano; /* per million tokens */
+	int64_t effective_ms; /* Unix time from which it holds; 0 = always */
+};
+enum policy_formula { POLICY_FORMULA_MARGIN, POLICY_FORMULA_MULTIPLIER };           /* as enum price_formula */
+enum policy_supply { POLICY_SURPLUS, POLICY_BALANCED, POLICY_SCARCE, POLICY_MEASURED }; /* as enum price_supply */
+
+struct policy_prices {
+	char currency[4];
+	unsigned formula; /* enum policy_formula */
+	uint32_t base_margin_e4, min_margin_e4, max_margin_e4;
+	struct policy_tier *tiers; /* sorted by name */
+	size_t n_tiers;
+	struct policy_model_factor *models; /* in the file's order */
+	size_t n_models;
+	struct {
+		uint32_t factor_e4[3]; /* by enum policy_supply */
+		unsigned pin;          /* enum policy_supply; POLICY_MEASURED = not pinned */
+		uint32_t surplus_below_e4, scarce_above_e4, hysteresis_e4;
+		uint64_t window_ns;
+	} supply;
+	struct policy_cost *costs; /* in the file's order; the first fitting pattern counts, of equal ones the latest in effect */
+	size_t n_costs;
+};
+
 struct policy {
 	bool shadow; /* all limits */
 	struct policy_limits global, tenant, key;
@@ -58,6 +93,7 @@ struct policy {
 		bool answer_established;    /* also on idle established connections, default true */
 		unsigned events_per_second; /* per CPU, default 100 */
 	} nic;
+	struct policy_prices prices;
 	struct policy_list_entry *allow, *block; /* sorted, no entry twice, none in both */
 	size_t n_allow, n_block;
 };

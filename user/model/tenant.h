@@ -13,12 +13,16 @@
 #define KEY_HINT_MAX 24   /* "tg_live_ab12...wxyz": enough to recognise, too little to use */
 #define KEY_HASH_LEN 32   /* HMAC-SHA256 under the installation's pepper */
 
+#define TENANT_TIER_MAX 32
+#define TENANT_TIER_DEFAULT "free"
+
 enum tenant_status { TENANT_ACTIVE, TENANT_DISABLED };
 enum key_status { KEY_ACTIVE, KEY_DISABLED };
 
 struct tenant {
 	char id[TENANT_ID_MAX];
 	char name[TENANT_NAME_MAX];
+	char tier[TENANT_TIER_MAX]; /* price tier, a name of the policy's prices.tiers */
 	enum tenant_status status;
 	uint32_t subject;     /* slot in the kernel's arrays, from 1; stable for the tenant's life */
 	uint32_t incarnation; /* counts the slot's owners */

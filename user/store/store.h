@@ -15,7 +15,11 @@ struct store;
 /* crypto_sha256 has this shape; the audit chain needs it, and rooms on one floor don't see each other. */
 typedef int (*store_sha256)(const void *data, size_t len, uint8_t out[32], struct err *err);
 
+/* Two files: what operators configure, and the books (books.h). */
+enum store_schema { STORE_SCHEMA_CONTROL, STORE_SCHEMA_BOOKS };
+
 struct store_opts {
+	enum store_schema schema;
 	unsigned busy_timeout_ms;
 	bool create;         /* make the file and directory when absent; older schema is migrated */
 	store_sha256 sha256; /* required: crypto_sha256 */
@@ -25,12 +29,21 @@ struct store_opts {
 /* Checks the file (quick_check) and migrates an older schema, step by step, each step in one transaction. */
 int store_open(const char *path, const struct store_opts *opts, struct store **ret, struct err *err) MUST_CHECK;
 void store_close(struct store *s);
+/* A consistent copy of the whole database while others write to it. ERR_EXISTS: `path` is there already; on failure
+ * no file is left. */
+int store_backup(struct store *s, const char *path, struct err *err) MUST_CHECK;
+/* quick_check of everything, also of what store_open left out for its size (the books' usage and transfers); reads the whole
+ * file. ERR_CORRUPT names the first damage. */
+int store_check(struct store *s, struct err *err) MUST_CHECK;
 
 /* ---- tenants: id chosen by the operator; the slot (subject) is the smallest free one, shared number space with
  * keys, 1 .. TG_SUBJECTS_MAX - 1; ERR_FULL when none is left. `actor` goes to the audit log. */
 int store_tenant_create(struct store *s, const char *actor, const char *id, const char *name, struct tenant *ret,
-			struct err *err) MUST_CHECK;
+			struct err *err) MUST_CHECK; /* tier: TENANT_TIER_DEFAULT */
 int store_tenant_get(struct store *s, const char *id, struct tenant *ret, struct err *err) MUST_CHECK;
+/* tier: a name of the policy's prices.tiers; not checked here. */
+int store_tenant_set_tier(struct store *s, const char *actor, const char *id, const char *tier,
+			  struct err *err) MUST_CHECK;
 int store_tenant_set_status(struct store *s, const char *actor, const char *id, enum tenant_status status,
 			    struct err *err) MUST_CHECK;
 /* All walks below: a callback's result other than 0 ends the walk and is returned. A callback may not write to the
