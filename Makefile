@@ -90,8 +90,10 @@ define unit_program
 $(BUILD)/unit/$(1): $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/unit/$(1)/*.c)) $(UNIT_ARCHIVES_$(1))
 	@mkdir -p $$(@D)
 	$(CC) $(LDFLAGS) -o $$@ $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/unit/$(1)/*.c)) \
-		-Wl,--start-group $$(UNIT_ARCHIVES_$(1)) -Wl,--end-group $(LIBS) -lcriterion
+		-Wl,--start-group $$(UNIT_ARCHIVES_$(1)) -Wl,--end-group $(LIBS) $(UNIT_LIBS_$(1)) -lcriterion
 endef
+# What only a room's tests need.
+UNIT_LIBS_price := -lgmp
 LOWER_base := base
 LOWER_shared := base
 LOWER_model := base model

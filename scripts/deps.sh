@@ -4,7 +4,7 @@
 set -eu
 build="clang llvm gcc make libbpf-dev bpftool libmicrohttpd-dev libyaml-dev libsqlite3-dev libjansson-dev libssl-dev
 libelf-dev zlib1g-dev libcurl4-openssl-dev libseccomp-dev pkg-config curl ca-certificates python3"
-test="libcriterion-dev libclang-rt-14-dev iproute2 ethtool wrk tcpdump prometheus jq nodejs npm openssl sqlite3 procps nftables"
+test="libcriterion-dev libgmp-dev libclang-rt-14-dev iproute2 ethtool wrk tcpdump prometheus jq nodejs npm openssl sqlite3 procps nftables"
 bench="nginx-light libnginx-mod-stream haproxy xdp-tools nftables iptables iproute2 ethtool wrk python3"
 case "${1:-}" in
 build) want=$build ;;
