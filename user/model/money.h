@@ -17,7 +17,8 @@
 int money_parse(const char *s, size_t len, int64_t *ret_nano, struct err *err) MUST_CHECK;
 /* Exact, with at least two decimals: "0.00", "12.50", "-0.000000001". */
 void money_format(int64_t nano, char buf[MONEY_TEXT_MAX]);
-/* Whole cents, half away from zero. */
+/* To whole cents, half away from zero; the result is in nano-units still (money_format then shows two decimals). Can't
+ * overflow: the last cents of an int64_t round towards zero. */
 int64_t money_round_cents(int64_t nano);
 /* ERR_RANGE when the sum doesn't fit; *ret then untouched. */
 int money_add(int64_t a_nano, int64_t b_nano, int64_t *ret_nano) MUST_CHECK;

@@ -77,6 +77,7 @@ struct supply {
 	uint64_t sum_e4, samples;
 	uint32_t last_mean_e4; /* of the last whole window */
 };
+#define SUPPLY_INIT ((struct supply){.state = SUPPLY_BALANCED}) /* not zeroes: those would say SURPLUS */
 /* One sample; returns the state now. The clock may stand still but not matter if it runs back: then the window starts anew. */
 enum price_supply supply_sample(struct supply *s, const struct supply_opts *o, uint32_t utilisation_e4,
 				uint64_t now_ns);
