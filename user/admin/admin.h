@@ -2,16 +2,24 @@
  *
  * Invariants (tests cite them):
  *  M1  On TCP every path under /admin needs the bearer token; on the Unix socket the file mode is the right. /metrics
- * and the health paths are open. M2  A request changes all it asks for or nothing, and says so. M3  A key's text is in
- * exactly one answer: that of its creation. */
+ *      and the health paths are open.
+ *  M2  A request changes all it asks for or nothing, and says so.
+ *  M3  A key's text is in exactly one answer: that of its creation.
+ *  M4  Nothing that reads or writes the books runs on the control thread: metrics, health and policies never wait for
+ *      them (job.h).
+ *  M5  Amounts are decimal strings, in and out; a JSON number for one is refused.
+ */
 #ifndef ADMIN_ADMIN_H
 #define ADMIN_ADMIN_H
 
 #include "base/err.h"
 #include "conf/policy.h"
 #include "crypto/keyed.h"
+#include "event/loop.h"
 #include "http/server.h"
 #include "kernel/kernel.h"
+#include "ledger/ledger.h"
+#include "model/price_rule.h"
 #include "observe/metrics.h"
 #include "store/store.h"
 
@@ -24,6 +32,15 @@ struct admin_status {
 	bool ready;
 	bool draining;
 };
+
+/* A deployment beside the rule it is priced by. */
+struct admin_deployment {
+	const char *provider, *upstream_model;
+	unsigned weight, priority;
+	enum price_supply measured; /* what its utilisation says, also where the policy pins another state */
+	uint32_t utilisation_e4;    /* mean of the last whole window; 1e4 = full */
+};
+typedef int (*admin_price_cb)(const struct price_rule *r, const struct admin_deployment *d, void *cb_arg);
 
 /* What the control API asks of the gateway: rooms on one floor don't see each other, so the daemon hands these in. */
 struct admin_ops {
@@ -38,6 +55,10 @@ struct admin_ops {
 	const char *(*reason_text)(void *arg, uint16_t reason);
 	void (*verdicts)(void *arg, uint64_t ret[TG_VERDICT_COUNT][TG_REASON_COUNT]);
 	void (*status)(void *arg, struct admin_status *ret);
+	/* The rules in force, per model, deployment and tier; model or tier NULL = all of them. A callback's result
+	 * other than 0 ends the walk and is returned. ERR_NOT_FOUND: no such model. */
+	int (*prices_each)(void *arg, const char *model, const char *tier, admin_price_cb cb, void *cb_arg,
+			   struct err *err);
 	void *arg;
 };
 
@@ -47,10 +68,18 @@ struct admin_opts {
 	struct metrics *metrics;
 	const uint8_t *pepper; /* CRYPTO_PEPPER_LEN */
 	const uint8_t *token;  /* 32 bytes; its hex form is the bearer token */
+	struct loop *loop;     /* the control thread's: jobs answer on it */
+	struct ledger *ledger; /* NULL = billing is off: its paths answer 409 billing_off */
+	const char *store_path,
+		*books_path;  /* databases: jobs open them for themselves; books_path NULL without billing */
+	const char *currency; /* of the books */
 	struct admin_ops ops;
 };
 
 int admin_new(const struct admin_opts *opts, struct admin **ret, struct err *err) MUST_CHECK;
+/* Ends the jobs' threads, after what they are at; requests that waited get 503. On the control thread, before the
+ * server is freed and the ledger stopped. No request may be handled afterwards. */
+void admin_stop(struct admin *a);
 void admin_free(struct admin *a);
 /* For http_server_new; the argument is the struct admin. */
 extern const struct http_handler admin_handler;
@@ -74,6 +103,11 @@ int admin_policy_rollback(struct admin *a, const char *actor, const char *commen
 int admin_policy_tick(struct admin *a, int64_t now_ms, struct err *err) MUST_CHECK;
 /* At start: the store's active policy into force; 0 = there was none, 1 = done. */
 int admin_policy_restore(struct admin *a, struct conf_errors *errs, struct err *err) MUST_CHECK;
+/* Has the books reconciled in the background from where the run before ended (at first: all of them); the result goes
+ * to the log and the list of discrepancies. Nothing when one is under way or billing is off. */
+void admin_reconcile(struct admin *a);
+/* Open discrepancies, as of the last time that something changed them. */
+uint64_t admin_discrepancies_open(const struct admin *a);
 /* The store's lists into fresh maps. */
 int admin_lists_restore(struct admin *a, size_t *ret_count, struct err *err) MUST_CHECK;
 /* Maps that lived on while no daemon ran: what `tollctl` put there meanwhile into the store, what it took out, out. */
