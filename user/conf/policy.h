@@ -78,6 +78,7 @@ struct policy_prices {
 };
 
 struct policy {
+	int64_t version_id; /* of the store; set by who applies it, 0 = not stored */
 	bool shadow; /* all limits */
 	struct policy_limits global, tenant, key;
 	struct policy_route routes[TG_ROUTE_COUNT];
