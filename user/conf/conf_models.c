@@ -118,6 +118,13 @@ static const struct schema_field deployment_fields[] = {
 	 .max = 100,
 	 .def = "0",
 	 .help = "Smaller is tried first; others are the fall-back."},
+	{.name = "concurrency",
+	 .type = SCHEMA_UINT,
+	 .offset = offsetof(struct conf_deployment, concurrency),
+	 .max = 1000000,
+	 .def = "0",
+	 .help = "Calls that it takes at a time: what utilisation, and so the supply factor of prices, is measured "
+		 "against; 0 = not known, always balanced."},
 };
 static const struct schema deployment_schema = {SCHEMA(deployment_fields), .size = sizeof(struct conf_deployment)};
 

@@ -1,6 +1,7 @@
 /* The configuration file's schema: all but providers and models. */
 #include "conf/conf.h"
 
+#include "conf/conf_billing.h"
 #include "conf/conf_models.h"
 
 #include <stdio.h>
@@ -342,6 +343,10 @@ static const struct schema_field root_fields[] = {
 	{.name = "kernel", .type = SCHEMA_MAP, .sub = &kernel_schema, .help = "The program at the NIC."},
 	{.name = "http", .type = SCHEMA_MAP, .sub = &http_schema, .help = "Clients' side."},
 	{.name = "upstream", .type = SCHEMA_MAP, .sub = &upstream_schema, .help = "Providers' side."},
+	{.name = "billing",
+	 .type = SCHEMA_MAP,
+	 .sub = &conf_billing_schema,
+	 .help = "Prepaid accounts and their books."},
 	{.name = "stop_timeout",
 	 .type = SCHEMA_DURATION_MS,
 	 AT(stop_timeout_ms),
@@ -396,6 +401,16 @@ static void default_listen(struct reader *rd, struct conf *c)
 	c->n_listen = 1;
 }
 
+static char *in_state_dir(struct reader *rd, const struct conf *c, const char *name)
+{
+	size_t len = c->state_dir ? strlen(c->state_dir) + strlen(name) + 2 : 0;
+	char *path = len ? reader_alloc(rd, len, 1) : NULL;
+
+	if (path)
+		snprintf(path, len, "%s/%s", c->state_dir, name);
+	return path;
+}
+
 static void check_root(struct reader *rd, void *base, const struct node *n, uint64_t given)
 {
 	const struct node *models;
@@ -408,13 +423,11 @@ static void check_root(struct reader *rd, void *base, const struct node *n, uint
 		reader_error(rd, models, "models", "is empty; without a model nothing can be served");
 	if (!c->n_listen)
 		default_listen(rd, c);
-	if (!c->store_path && c->state_dir) {
-		size_t len = strlen(c->state_dir) + sizeof("/tollgate.db");
-
-		c->store_path = reader_alloc(rd, len, 1);
-		if (c->store_path)
-			snprintf(c->store_path, len, "%s/tollgate.db", c->state_dir);
-	}
+	if (!c->store_path)
+		c->store_path = in_state_dir(rd, c, "tollgate.db");
+	if (!c->billing.path)
+		c->billing.path = in_state_dir(rd, c, "books.db");
+	conf_billing_check(rd, c, n);
 }
 
 const struct schema conf_schema = {SCHEMA(root_fields), .check = check_root};

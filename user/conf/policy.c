@@ -2,6 +2,7 @@
 #include "conf/policy.h"
 
 #include "conf/policy_lists.h"
+#include "conf/policy_prices.h"
 #include "conf/policy_rate.h"
 
 #include <string.h>
@@ -133,6 +134,10 @@ static const struct schema_field root_fields[] = {
 	 .help = "For single tenants and keys."},
 	{.name = "network", .type = SCHEMA_MAP, .sub = &network_schema, .help = "Below HTTP; consumed in the kernel."},
 	{.name = "nic", .type = SCHEMA_MAP, .sub = &nic_schema, .help = "Answers at the NIC."},
+	{.name = "prices",
+	 .type = SCHEMA_MAP,
+	 .sub = &policy_prices_schema,
+	 .help = "What calls cost and are sold for."},
 	{.name = "lists", .type = SCHEMA_MAP, .sub = &policy_lists_schema, .help = "Addresses and networks."},
 };
 const struct schema policy_schema = {SCHEMA(root_fields)};

@@ -56,7 +56,7 @@ struct policy_cost {
 	int64_t input_nano, cached_input_nano, cache_write_nano, output_nano; /* per million tokens */
 	int64_t effective_ms; /* Unix time from which it holds; 0 = always */
 };
-enum policy_formula { POLICY_FORMULA_MARGIN, POLICY_FORMULA_MULTIPLIER };           /* as enum price_formula */
+enum policy_formula { POLICY_FORMULA_MARGIN, POLICY_FORMULA_MULTIPLIER };               /* as enum price_formula */
 enum policy_supply { POLICY_SURPLUS, POLICY_BALANCED, POLICY_SCARCE, POLICY_MEASURED }; /* as enum price_supply */
 
 struct policy_prices {
@@ -73,13 +73,14 @@ struct policy_prices {
 		uint32_t surplus_below_e4, scarce_above_e4, hysteresis_e4;
 		uint64_t window_ns;
 	} supply;
-	struct policy_cost *costs; /* in the file's order; the first fitting pattern counts, of equal ones the latest in effect */
+	/* In the file's order; the first fitting pattern counts, of equal ones the latest in effect. */
+	struct policy_cost *costs;
 	size_t n_costs;
 };
 
 struct policy {
 	int64_t version_id; /* of the store; set by who applies it, 0 = not stored */
-	bool shadow; /* all limits */
+	bool shadow;        /* all limits */
 	struct policy_limits global, tenant, key;
 	struct policy_route routes[TG_ROUTE_COUNT];
 	struct policy_override *tenants, *keys; /* sorted by subject */

@@ -3,6 +3,7 @@
 
 #include "base/num.h"
 #include "conf/policy_lists.h"
+#include "conf/policy_prices.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -218,6 +219,7 @@ int policy_diff(const struct policy *a, const struct policy *b, struct buf *out)
 	snprintf(from, sizeof(from), "%u", a->nic.events_per_second);
 	snprintf(to, sizeof(to), "%u", b->nic.events_per_second);
 	diff_text(out, "nic", ".events_per_second", from, to);
+	policy_diff_prices(out, &a->prices, &b->prices);
 	diff_list(out, "allow", a->allow, a->n_allow, b->allow, b->n_allow);
 	diff_list(out, "block", a->block, a->n_block, b->block, b->n_block);
 	return out->failed ? ERR_NOMEM : 0;

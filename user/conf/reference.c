@@ -25,8 +25,13 @@ static void put_range(struct buf *out, const struct schema_field *f)
 	case SCHEMA_COUNT:
 	case SCHEMA_SIZE:
 	case SCHEMA_SIZE64:
+	case SCHEMA_DURATION_S:
 	case SCHEMA_DURATION_MS:
+	case SCHEMA_DURATION_US:
 	case SCHEMA_DURATION_NS:
+	case SCHEMA_E4:
+	case SCHEMA_MONEY:
+	case SCHEMA_TIME:
 	case SCHEMA_MODE:
 		schema_format(f, f->min, lo);
 		schema_format(f, f->max, hi);
@@ -38,6 +43,9 @@ static void put_range(struct buf *out, const struct schema_field *f)
 		break;
 	case SCHEMA_BOOL:
 		buf_puts(out, "`true`, `false`");
+		break;
+	case SCHEMA_CURRENCY:
+		buf_puts(out, "three capital letters");
 		break;
 	case SCHEMA_CHOICE:
 	case SCHEMA_FLAG:
@@ -66,6 +74,21 @@ static void put_unit(struct buf *out, const struct schema_field *f)
 	case SCHEMA_SIZE:
 	case SCHEMA_SIZE64:
 		buf_puts(out, "bytes, KiB, MiB, GiB, kB, MB, GB");
+		break;
+	case SCHEMA_DURATION_S:
+		buf_puts(out, "s, m, h, d");
+		break;
+	case SCHEMA_DURATION_US:
+		buf_puts(out, "us, ms, s, m, h, d");
+		break;
+	case SCHEMA_E4:
+		buf_puts(out, "4 decimals");
+		break;
+	case SCHEMA_MONEY:
+		buf_puts(out, "9 decimals");
+		break;
+	case SCHEMA_TIME:
+		buf_puts(out, "UTC");
 		break;
 	case SCHEMA_DURATION_MS:
 		buf_puts(out, "ms, s, m, h, d");
@@ -142,7 +165,9 @@ static const char head[] =
 	"\n"
 	"Durations are a whole number with one unit (`500ms`, `60s`, `24h`); sizes are bytes, or a whole number with "
 	"one unit "
-	"(`64KiB`). Bools may also be written `on`, `off`, `yes`, `no`.\n"
+	"(`64KiB`). Bools may also be written `on`, `off`, `yes`, `no`. Decimals and amounts are exact: digits with a "
+	"point, neither "
+	"rounded nor with an exponent. Times are UTC: `2026-01-01T00:00:00Z`, or `2026-01-01` for its first moment.\n"
 	"\n"
 	"## Configuration file\n"
 	"\n"
@@ -176,7 +201,14 @@ static const char policy_head[] =
 	"twice, and an "
 	"entry on both lists are errors. Where prefixes overlap, the longest one that matches a source counts within a "
 	"list, "
-	"and the allow list before the block list.\n";
+	"and the allow list before the block list.\n"
+	"- **Prices.** `prices.tiers` and `prices.models`, when given, replace the defaults as a whole. In a pattern "
+	"`*` stands for any run of "
+	"characters, and `|` separates alternatives; case counts. In `prices.models` the first entry that matches "
+	"counts, in `prices.costs` too, and of "
+	"entries with the same two patterns the one that took effect last. An entry that another one before it leaves "
+	"nothing to is an "
+	"error. How a price is made of all this: `docs/pricing.md`.\n";
 
 static const char table_head[] =
 	"\n| path | type | unit | range | default | meaning |\n| --- | --- | --- | --- | --- | --- |\n";

@@ -55,6 +55,14 @@ void reader_error(struct reader *rd, const struct node *n, const char *field, co
 	conf_errors_add(rd->errs, n ? n->line : 0, n ? n->column : 0, path, "%s", msg);
 }
 
+bool reader_has_error(const struct reader *rd, const struct node *n)
+{
+	for (size_t i = 0; n && i < rd->errs->count; i++)
+		if (rd->errs->items[i].line == n->line && rd->errs->items[i].column == n->column)
+			return true;
+	return false;
+}
+
 void reader_push(struct reader *rd, const char *name, size_t len, size_t index)
 {
 	if (rd->depth < ARRAY_SIZE(rd->path))

@@ -21,8 +21,14 @@
 	X(COUNT, "integer")        /* uint64_t */                                                                      \
 	X(SIZE, "size")            /* unsigned */                                                                      \
 	X(SIZE64, "size")          /* uint64_t */                                                                      \
+	X(DURATION_S, "duration")  /* unsigned */                                                                      \
 	X(DURATION_MS, "duration") /* unsigned */                                                                      \
+	X(DURATION_US, "duration") /* unsigned */                                                                      \
 	X(DURATION_NS, "duration") /* uint64_t */                                                                      \
+	X(E4, "decimal")           /* uint32_t: ten-thousandths */                                                     \
+	X(MONEY, "amount")         /* int64_t: nano-units */                                                           \
+	X(TIME, "time")            /* int64_t: Unix milliseconds */                                                    \
+	X(CURRENCY, "currency")    /* char[CURRENCY_MAX] */                                                            \
 	X(MODE, "file mode")       /* unsigned */                                                                      \
 	X(CHOICE, "one of")        /* unsigned: its value */                                                           \
 	X(FLAG, "one of")          /* bool: its value */                                                               \
@@ -106,6 +112,8 @@ void schema_read(struct reader *rd, const struct schema *s, const struct node *n
 
 /* For hooks. Errors carry the reader's path; `field` (may be NULL) is appended to it. */
 void reader_error(struct reader *rd, const struct node *n, const char *field, const char *fmt, ...) PRINTF_LIKE(4, 5);
+/* An error was reported at this very node: its value is not to be looked at. */
+bool reader_has_error(const struct reader *rd, const struct node *n);
 void reader_push(struct reader *rd, const char *name, size_t len, size_t index);
 void reader_pop(struct reader *rd);
 /* Into the arena; NULL sets rd->nomem. */
@@ -122,7 +130,12 @@ void schema_suggest_add(const char *candidate, const char *word, size_t len, con
 
 /* One value of a scalar type (schema_value.c). */
 void schema_read_value(struct reader *rd, const struct schema_field *f, const struct node *n, void *base);
-/* A value's text as a person would write it, for ranges and the reference. buf[64]. */
+/* The number v that was read with rc is within the field's range, else an error says which that is. */
+bool schema_in_range(struct reader *rd, const struct schema_field *f, const struct node *n, int rc, uint64_t v);
+/* Decimals, amounts, times, currencies (schema_exact.c). */
+void schema_read_exact(struct reader *rd, const struct schema_field *f, const struct node *n, void *base);
+void schema_format_exact(enum schema_type type, uint64_t value, char buf[64]);
+/* A value's text as a person would write it, for ranges, the reference and differences. buf[64]. */
 void schema_format(const struct schema_field *f, uint64_t value, char buf[64]);
 
 extern const struct schema conf_schema, policy_schema;

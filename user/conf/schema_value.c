@@ -36,6 +36,23 @@ static void put_string(const struct schema_field *f, void *base, char *s)
 	memcpy(dest(f, base), &s, sizeof(s));
 }
 
+/* Of a duration's destination; 0 = no duration. */
+static uint64_t duration_unit_ns(enum schema_type type)
+{
+	switch (type) {
+	case SCHEMA_DURATION_S:
+		return 1000000000u;
+	case SCHEMA_DURATION_MS:
+		return 1000000u;
+	case SCHEMA_DURATION_US:
+		return 1000u;
+	case SCHEMA_DURATION_NS:
+		return 1;
+	default:
+		return 0;
+	}
+}
+
 static void format_size(uint64_t v, char buf[64])
 {
 	static const struct {
@@ -60,10 +77,17 @@ void schema_format(const struct schema_field *f, uint64_t value, char buf[64])
 	case SCHEMA_SIZE64:
 		format_size(value, buf);
 		break;
+	case SCHEMA_DURATION_S:
 	case SCHEMA_DURATION_MS:
+	case SCHEMA_DURATION_US:
 	case SCHEMA_DURATION_NS:
-		num_format_duration(f->type == SCHEMA_DURATION_MS ? value * 1000000u : value, duration);
+		num_format_duration(value * duration_unit_ns(f->type), duration);
 		snprintf(buf, 64, "%s", duration);
+		break;
+	case SCHEMA_E4:
+	case SCHEMA_MONEY:
+	case SCHEMA_TIME:
+		schema_format_exact(f->type, value, buf);
 		break;
 	case SCHEMA_MODE:
 		snprintf(buf, 64, "%04" PRIo64, value);
@@ -74,7 +98,7 @@ void schema_format(const struct schema_field *f, uint64_t value, char buf[64])
 	}
 }
 
-static bool in_range(struct reader *rd, const struct schema_field *f, const struct node *n, int rc, uint64_t v)
+bool schema_in_range(struct reader *rd, const struct schema_field *f, const struct node *n, int rc, uint64_t v)
 {
 	char lo[64], hi[64];
 
@@ -142,7 +166,7 @@ static void read_number(struct reader *rd, const struct schema_field *f, const s
 			number_error(rd, f, n);
 			return;
 		}
-		if (!in_range(rd, f, n, rc, v))
+		if (!schema_in_range(rd, f, n, rc, v))
 			return;
 	}
 	if (f->type == SCHEMA_COUNT)
@@ -170,7 +194,7 @@ static void read_size(struct reader *rd, const struct schema_field *f, const str
 			     SHOWN(n));
 		return;
 	}
-	if (!c && !in_range(rd, f, n, rc, v))
+	if (!c && !schema_in_range(rd, f, n, rc, v))
 		return;
 	if (f->type == SCHEMA_SIZE64)
 		put_u64(f, base, v);
@@ -180,7 +204,10 @@ static void read_size(struct reader *rd, const struct schema_field *f, const str
 
 static void read_duration(struct reader *rd, const struct schema_field *f, const struct node *n, void *base)
 {
-	uint64_t ns = 0, v;
+	const char *unit = f->type == SCHEMA_DURATION_S    ? "second"
+			   : f->type == SCHEMA_DURATION_MS ? "millisecond"
+							   : "microsecond";
+	uint64_t ns = 0, unit_ns = duration_unit_ns(f->type), v;
 	int rc;
 
 	if (!reader_scalar(rd, n, "a duration such as 60s"))
@@ -192,12 +219,12 @@ static void read_duration(struct reader *rd, const struct schema_field *f, const
 			     SHOWN(n));
 		return;
 	}
-	v = f->type == SCHEMA_DURATION_MS ? ns / 1000000u : ns;
-	if (f->type == SCHEMA_DURATION_MS && rc == 0 && v * 1000000u != ns) {
-		reader_error(rd, n, NULL, "%.*s is finer than a millisecond; write whole milliseconds", SHOWN(n));
+	v = ns / unit_ns;
+	if (rc == 0 && v * unit_ns != ns) {
+		reader_error(rd, n, NULL, "%.*s is finer than a %s; write whole %ss", SHOWN(n), unit, unit);
 		return;
 	}
-	if (!in_range(rd, f, n, rc, v))
+	if (!schema_in_range(rd, f, n, rc, v))
 		return;
 	if (f->type == SCHEMA_DURATION_NS)
 		put_u64(f, base, v);
@@ -219,7 +246,7 @@ static void read_mode(struct reader *rd, const struct schema_field *f, const str
 		}
 		v = v * 8 + (unsigned)(n->text[i] - '0');
 	}
-	if (in_range(rd, f, n, 0, v))
+	if (schema_in_range(rd, f, n, 0, v))
 		put_unsigned(f, base, v);
 }
 
@@ -419,9 +446,17 @@ void schema_read_value(struct reader *rd, const struct schema_field *f, const st
 	case SCHEMA_SIZE64:
 		read_size(rd, f, n, base);
 		break;
+	case SCHEMA_DURATION_S:
 	case SCHEMA_DURATION_MS:
+	case SCHEMA_DURATION_US:
 	case SCHEMA_DURATION_NS:
 		read_duration(rd, f, n, base);
+		break;
+	case SCHEMA_E4:
+	case SCHEMA_MONEY:
+	case SCHEMA_TIME:
+	case SCHEMA_CURRENCY:
+		schema_read_exact(rd, f, n, base);
 		break;
 	case SCHEMA_MODE:
 		read_mode(rd, f, n, base);

@@ -1,0 +1,291 @@
+/* What changes from one policy's prices to another's, in lines for people. */
+#include "conf/policy_prices.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Entries of a list shown one by one; the rest is counted. */
+#define SHOWN_MAX 50
+#define NAME_MAX_BYTES 1200 /* of two patterns and a time */
+
+/* ---- single values */
+
+struct value {
+	const char *name;
+	enum schema_type type;
+	uint64_t from, to;
+};
+
+static void format(enum schema_type type, uint64_t value, char buf[64])
+{
+	const struct schema_field f = {.type = type};
+
+	schema_format(&f, value, buf);
+}
+
+static void diff_value(struct buf *out, const char *path, const struct value *v)
+{
+	char from[64], to[64];
+
+	if (v->from == v->to)
+		return;
+	format(v->type, v->from, from);
+	format(v->type, v->to, to);
+	buf_printf(out, "prices.%s%s: %s -> %s\n", path, v->name, from, to);
+}
+
+static void diff_word(struct buf *out, const char *field, const char *a, const char *b)
+{
+	if (strcmp(a, b) != 0)
+		buf_printf(out, "prices.%s: %s -> %s\n", field, a, b);
+}
+
+static void diff_margin(struct buf *out, const struct policy_prices *a, const struct policy_prices *b)
+{
+	const struct value values[] = {
+		{"base", SCHEMA_E4, a->base_margin_e4, b->base_margin_e4},
+		{"min", SCHEMA_E4, a->min_margin_e4, b->min_margin_e4},
+		{"max", SCHEMA_E4, a->max_margin_e4, b->max_margin_e4},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(values); i++)
+		diff_value(out, "margin.", &values[i]);
+}
+
+static void diff_supply(struct buf *out, const struct policy_prices *a, const struct policy_prices *b)
+{
+	static const char *const pins[] = {"surplus", "balanced", "scarce", "measured"};
+	const struct value values[] = {
+		{pins[0], SCHEMA_E4, a->supply.factor_e4[0], b->supply.factor_e4[0]},
+		{pins[1], SCHEMA_E4, a->supply.factor_e4[1], b->supply.factor_e4[1]},
+		{pins[2], SCHEMA_E4, a->supply.factor_e4[2], b->supply.factor_e4[2]},
+		{"surplus_below", SCHEMA_E4, a->supply.surplus_below_e4, b->supply.surplus_below_e4},
+		{"scarce_above", SCHEMA_E4, a->supply.scarce_above_e4, b->supply.scarce_above_e4},
+		{"hysteresis", SCHEMA_E4, a->supply.hysteresis_e4, b->supply.hysteresis_e4},
+		{"window", SCHEMA_DURATION_NS, a->supply.window_ns, b->supply.window_ns},
+	};
+
+	diff_word(out, "supply.pin", pins[a->supply.pin], pins[b->supply.pin]);
+	for (size_t i = 0; i < ARRAY_SIZE(values); i++)
+		diff_value(out, "supply.", &values[i]);
+}
+
+/* ---- lists: entries of the same name are the same entry */
+
+struct list {
+	const char *name;
+	const void *a, *b;
+	size_t n_a, n_b, size;
+	bool ordered; /* of which the first that matches counts */
+	void (*entry_name)(const void *entry, char buf[NAME_MAX_BYTES]);
+	/* The entry's values, from `a` to `b`, which may be the same. Returns how many. */
+	size_t (*values)(const void *a, const void *b, struct value to[4]);
+};
+
+static const void *entry_at(const void *items, size_t size, size_t i)
+{
+	return (const char *)items + i * size;
+}
+
+/* Index of the entry, or n. */
+static size_t find_entry(const struct list *l, const void *items, size_t n, const char *name)
+{
+	char other[NAME_MAX_BYTES];
+	size_t i = 0;
+
+	for (; i < n; i++) {
+		l->entry_name(entry_at(items, l->size, i), other);
+		if (!strcmp(other, name))
+			break;
+	}
+	return i;
+}
+
+static void show_entry(struct buf *out, const struct list *l, char sign, const char *name, const void *entry)
+{
+	struct value values[4];
+	size_t n = l->values(entry, entry, values);
+	char text[64];
+
+	buf_printf(out, "prices.%s: %c %s:", l->name, sign, name);
+	for (size_t i = 0; i < n; i++) {
+		format(values[i].type, values[i].to, text);
+		buf_printf(out, "%s %s %s", i ? "," : "", values[i].name, text);
+	}
+	buf_puts(out, "\n");
+}
+
+/* False when they are the same. */
+static bool show_changes(struct buf *out, const struct list *l, const char *name, const void *a, const void *b)
+{
+	struct value values[4];
+	size_t n = l->values(a, b, values), shown = 0;
+	char from[64], to[64];
+
+	for (size_t i = 0; i < n; i++) {
+		if (values[i].from == values[i].to)
+			continue;
+		format(values[i].type, values[i].from, from);
+		format(values[i].type, values[i].to, to);
+		if (!shown++)
+			buf_printf(out, "prices.%s: %s:", l->name, name);
+		buf_printf(out, "%s %s %s -> %s", shown > 1 ? "," : "", values[i].name, from, to);
+	}
+	if (shown)
+		buf_puts(out, "\n");
+	return shown > 0;
+}
+
+struct tally {
+	size_t added, removed, changed;
+};
+
+/* A line was written past `before`: it stays unless there are enough of them. */
+static void count_line(struct buf *out, const struct tally *t, size_t before)
+{
+	if (t->added + t->removed + t->changed <= SHOWN_MAX || !out->data)
+		return;
+	out->len = before;
+	out->data[before] = '\0';
+}
+
+static void diff_removed(struct buf *out, const struct list *l, struct tally *t)
+{
+	char name[NAME_MAX_BYTES];
+
+	for (size_t i = 0; i < l->n_a; i++) {
+		const void *entry = entry_at(l->a, l->size, i);
+		size_t before = out->len;
+
+		l->entry_name(entry, name);
+		if (find_entry(l, l->b, l->n_b, name) < l->n_b)
+			continue;
+		t->removed++;
+		show_entry(out, l, '-', name, entry);
+		count_line(out, t, before);
+	}
+}
+
+/* Returns whether the entries of both stand in another order. */
+static bool diff_kept_and_added(struct buf *out, const struct list *l, struct tally *t)
+{
+	char name[NAME_MAX_BYTES];
+	bool moved = false;
+	size_t last = 0;
+
+	for (size_t i = 0; i < l->n_b; i++) {
+		const void *entry = entry_at(l->b, l->size, i);
+		size_t before = out->len, at;
+
+		l->entry_name(entry, name);
+		at = find_entry(l, l->a, l->n_a, name);
+		if (at == l->n_a) {
+			t->added++;
+			show_entry(out, l, '+', name, entry);
+		} else {
+			moved |= at < last;
+			last = at;
+			t->changed += show_changes(out, l, name, entry_at(l->a, l->size, at), entry);
+		}
+		count_line(out, t, before);
+	}
+	return moved;
+}
+
+static void show_order(struct buf *out, const struct list *l)
+{
+	char name[NAME_MAX_BYTES];
+
+	buf_printf(out, "prices.%s: another order, and the first match counts:", l->name);
+	for (size_t i = 0; i < l->n_b && i < SHOWN_MAX; i++) {
+		l->entry_name(entry_at(l->b, l->size, i), name);
+		buf_printf(out, "%s %s", i ? "," : "", name);
+	}
+	buf_puts(out, l->n_b > SHOWN_MAX ? ", ...\n" : "\n");
+}
+
+static void diff_list(struct buf *out, const struct list *l)
+{
+	struct tally t = {0};
+	bool moved;
+	size_t all;
+
+	diff_removed(out, l, &t);
+	moved = diff_kept_and_added(out, l, &t);
+	if (moved && l->ordered)
+		show_order(out, l);
+	all = t.added + t.removed + t.changed;
+	if (all > SHOWN_MAX)
+		buf_printf(out, "prices.%s: %zu added, %zu removed, %zu changed in all (%zu not shown)\n", l->name,
+			   t.added, t.removed, t.changed, all - SHOWN_MAX);
+}
+
+/* ---- tiers, models, costs */
+
+static void tier_name(const void *entry, char buf[NAME_MAX_BYTES])
+{
+	snprintf(buf, NAME_MAX_BYTES, "%s", ((const struct policy_tier *)entry)->name);
+}
+
+static size_t tier_values(const void *a, const void *b, struct value to[4])
+{
+	const struct policy_tier *from = a, *into = b;
+
+	to[0] = (struct value){"margin", SCHEMA_E4, from->margin_e4, into->margin_e4};
+	return 1;
+}
+
+static void model_name(const void *entry, char buf[NAME_MAX_BYTES])
+{
+	snprintf(buf, NAME_MAX_BYTES, "%s", ((const struct policy_model_factor *)entry)->match);
+}
+
+static size_t model_values(const void *a, const void *b, struct value to[4])
+{
+	const struct policy_model_factor *from = a, *into = b;
+
+	to[0] = (struct value){"factor", SCHEMA_E4, from->factor_e4, into->factor_e4};
+	return 1;
+}
+
+static void cost_name(const void *entry, char buf[NAME_MAX_BYTES])
+{
+	const struct policy_cost *c = entry;
+	char since[64] = "";
+
+	if (c->effective_ms)
+		schema_format_exact(SCHEMA_TIME, (uint64_t)c->effective_ms, since);
+	snprintf(buf, NAME_MAX_BYTES, "%s/%s%s%s", c->provider, c->model, *since ? " from " : "", since);
+}
+
+static size_t cost_values(const void *a, const void *b, struct value to[4])
+{
+	const struct policy_cost *f = a, *t = b;
+
+	to[0] = (struct value){"input", SCHEMA_MONEY, (uint64_t)f->input_nano, (uint64_t)t->input_nano};
+	to[1] = (struct value){"cached_input", SCHEMA_MONEY, (uint64_t)f->cached_input_nano,
+			       (uint64_t)t->cached_input_nano};
+	to[2] = (struct value){"cache_write", SCHEMA_MONEY, (uint64_t)f->cache_write_nano,
+			       (uint64_t)t->cache_write_nano};
+	to[3] = (struct value){"output", SCHEMA_MONEY, (uint64_t)f->output_nano, (uint64_t)t->output_nano};
+	return 4;
+}
+
+void policy_diff_prices(struct buf *out, const struct policy_prices *a, const struct policy_prices *b)
+{
+	static const char *const formulas[] = {"margin", "multiplier"};
+	const struct list lists[] = {
+		{"tiers", a->tiers, b->tiers, a->n_tiers, b->n_tiers, sizeof(*a->tiers), false, tier_name, tier_values},
+		{"models", a->models, b->models, a->n_models, b->n_models, sizeof(*a->models), true, model_name,
+		 model_values},
+		{"costs", a->costs, b->costs, a->n_costs, b->n_costs, sizeof(*a->costs), true, cost_name, cost_values},
+	};
+
+	diff_word(out, "currency", a->currency, b->currency);
+	diff_word(out, "formula", formulas[a->formula], formulas[b->formula]);
+	diff_margin(out, a, b);
+	diff_list(out, &lists[0]);
+	diff_list(out, &lists[1]);
+	diff_supply(out, a, b);
+	diff_list(out, &lists[2]);
+}
