@@ -9,7 +9,20 @@
 
 #define CHOICES_MAX 128u
 
-enum { MODEL, MESSAGES, INPUT, STREAM, STREAM_OPTIONS, MAX_TOKENS, MAX_COMPLETION_TOKENS, N, TOOLS, MEMBERS };
+enum {
+	MODEL,
+	MESSAGES,
+	INPUT,
+	STREAM,
+	STREAM_OPTIONS,
+	MAX_TOKENS,
+	MAX_COMPLETION_TOKENS,
+	N,
+	TOOLS,
+	FUNCTIONS,
+	RESPONSE_FORMAT,
+	MEMBERS
+};
 
 /* Everything that reads a member of the body goes through here: who is at fault, in the client's words. */
 struct reader {
@@ -23,12 +36,6 @@ static int refuse(struct reader *r, const char *param, const char *what)
 {
 	r->param = param;
 	return err_set(r->err, ERR_INVAL, "Invalid value for '%s': %s.", param, what);
-}
-
-/* Absent and null are the same to every provider. */
-static bool given(const struct json_span *v)
-{
-	return v->type != JSON_SPAN_ABSENT && v->type != JSON_SPAN_NULL;
 }
 
 static int read_model(struct reader *r, struct openai_request *q)
@@ -52,7 +59,7 @@ static int read_model(struct reader *r, struct openai_request *q)
 
 static int read_bool(struct reader *r, const char *param, const struct json_span *v, bool *ret)
 {
-	if (!given(v))
+	if (!span_given(v))
 		return 0;
 	if (v->type != JSON_SPAN_TRUE && v->type != JSON_SPAN_FALSE)
 		return refuse(r, param, "expected a boolean");
@@ -65,7 +72,7 @@ static int read_count(struct reader *r, unsigned member, uint64_t max, uint64_t 
 	const struct json_span *v = &r->m[member].value;
 	uint64_t n;
 
-	if (!given(v))
+	if (!span_given(v))
 		return 0;
 	if (json_number_u64(v, &n) < 0 || n == 0)
 		return refuse(r, r->m[member].name, "expected a positive integer");
@@ -140,7 +147,7 @@ static int read_embeddings(struct reader *r, struct openai_request *q)
 	const struct json_span *input = &r->m[INPUT].value;
 
 	q->choices = 1;
-	if (!given(input)) {
+	if (!span_given(input)) {
 		r->param = "input";
 		return err_set(r->err, ERR_INVAL, "Missing required parameter: 'input'.");
 	}
@@ -163,6 +170,14 @@ static int scan_body(struct reader *r, size_t len)
 	return 0;
 }
 
+/* Other members become tokens as well. */
+static void read_estimate(struct openai_request *q, struct estimate e, uint64_t other_bytes)
+{
+	q->prompt_tokens_estimate = e.tokens;
+	q->text_bytes = e.text_bytes + other_bytes;
+	q->files = e.files;
+}
+
 int openai_parse_request(enum tg_route route, const char *body, size_t len, struct openai_request *ret,
 			 const char **ret_param, struct err *err)
 {
@@ -175,7 +190,9 @@ int openai_parse_request(enum tg_route route, const char *body, size_t len, stru
 		      [MAX_TOKENS] = {.name = "max_tokens"},
 		      [MAX_COMPLETION_TOKENS] = {.name = "max_completion_tokens"},
 		      [N] = {.name = "n"},
-		      [TOOLS] = {.name = "tools"}},
+		      [TOOLS] = {.name = "tools"},
+		      [FUNCTIONS] = {.name = "functions"},
+		      [RESPONSE_FORMAT] = {.name = "response_format"}},
 		.body = body,
 		.err = err,
 	};
@@ -192,8 +209,11 @@ int openai_parse_request(enum tg_route route, const char *body, size_t len, stru
 		*ret_param = r.param;
 		return rc;
 	}
-	q.prompt_tokens_estimate = route == TG_ROUTE_EMBEDDINGS ? openai_estimate_input(&r.m[INPUT])
-								: openai_estimate_chat(&r.m[MESSAGES], &r.m[TOOLS]);
+	if (route == TG_ROUTE_EMBEDDINGS)
+		read_estimate(&q, openai_estimate_input(&r.m[INPUT]), 0);
+	else
+		read_estimate(&q, openai_estimate_chat(&r.m[MESSAGES], &r.m[TOOLS]),
+			      r.m[FUNCTIONS].value.len + r.m[RESPONSE_FORMAT].value.len);
 	*ret = q;
 	return 0;
 }

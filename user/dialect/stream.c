@@ -1,5 +1,6 @@
 /* A chat stream on its way to the client. Whole events inside one buffer, which is nearly all of them, are judged where
- * they lie and copied once; only an event that a buffer's end cuts in two is gathered in s->line. */
+ * they lie and copied once; only an event that a buffer's end cuts in two is gathered in s->line, and what comes from
+ * [DONE] on in s->held. */
 #include "dialect/internal.h"
 #include "dialect/openai.h"
 
@@ -7,12 +8,16 @@
 
 void openai_stream_init(struct openai_stream *s, bool strip_usage)
 {
-	*s = (struct openai_stream){.strip_usage = strip_usage, .line = {.max = OPENAI_EVENT_MAX}};
+	*s = (struct openai_stream){.strip_usage = strip_usage,
+				    .choices = 1,
+				    .line = {.max = OPENAI_EVENT_MAX},
+				    .held = {.max = OPENAI_EVENT_MAX}};
 }
 
 void openai_stream_done(struct openai_stream *s)
 {
 	buf_done(&s->line);
+	buf_done(&s->held);
 }
 
 /* ---- one event */
@@ -42,9 +47,56 @@ static const char *data_of_line(const char *line, size_t len, size_t *ret_len)
 	return line;
 }
 
-static bool given(const struct json_member *m)
+/* A choice's own "finish_reason" with a value. */
+static void read_choice(struct openai_stream *s, const struct json_span *choice)
 {
-	return m->value.type != JSON_SPAN_ABSENT && m->value.type != JSON_SPAN_NULL;
+	enum { INDEX, REASON, FIELDS };
+	struct json_member m[FIELDS] = {[INDEX] = {.name = "index"}, [REASON] = {.name = "finish_reason"}};
+	uint64_t index = 0, bit;
+
+	if (json_scan_object(choice->at, choice->len, m, FIELDS, NULL) < 0 || !span_given(&m[REASON].value) ||
+	    (m[INDEX].count && json_number_u64(&m[INDEX].value, &index) < 0) || index >= 128)
+		return;
+	bit = 1ull << index % 64;
+	if (s->finished_bits[index / 64] & bit)
+		return;
+	s->finished_bits[index / 64] |= bit;
+	s->finished++;
+}
+
+/* Nearly every event ends with this, and then a second look at its choices would be for nothing: of several choices in
+ * one event, which no provider is known to send, one before the last may have finished, so only a call for one choice
+ * can skip it. */
+static bool surely_unfinished(const struct openai_stream *s, const struct json_span *choices)
+{
+	static const char tail[] = "\"finish_reason\":null}]";
+	const size_t n = sizeof(tail) - 1;
+
+	return s->choices == 1 && choices->len > n && memcmp(choices->at + choices->len - n, tail, n) == 0;
+}
+
+static void read_choices(struct openai_stream *s, const struct json_span *choices)
+{
+	struct json_span choice;
+	struct json_iter it;
+
+	if (choices->type != JSON_SPAN_ARRAY || surely_unfinished(s, choices) || json_iter_init(&it, choices) < 0)
+		return;
+	while (json_iter_next(&it, NULL, &choice) == 1)
+		read_choice(s, &choice);
+}
+
+static void read_usage(struct openai_stream *s, const struct json_span *v)
+{
+	int rc;
+
+	if (!span_given(v))
+		return;
+	rc = openai_read_usage(v, true, &s->usage, &s->usage_inconsistent);
+	if (rc == ERR_NOT_FOUND)
+		return;
+	s->have_usage = rc == 0;
+	s->usage_malformed = rc < 0;
 }
 
 /* Reads an event's data; false when the event is not for the client. */
@@ -53,6 +105,7 @@ static bool judge_data(struct openai_stream *s, const char *data, size_t len)
 	enum { CHOICES, USAGE, ERROR, FIELDS };
 	struct json_member m[FIELDS] = {
 		[CHOICES] = {.name = "choices"}, [USAGE] = {.name = "usage"}, [ERROR] = {.name = "error"}};
+	const struct json_span *choices = &m[CHOICES].value;
 
 	if (len == 6 && memcmp(data, "[DONE]", 6) == 0) {
 		s->done_seen = true;
@@ -60,13 +113,13 @@ static bool judge_data(struct openai_stream *s, const char *data, size_t len)
 	}
 	if (json_scan_object(data, len, m, FIELDS, NULL) < 0)
 		return true; /* not ours to mend */
-	if (given(&m[ERROR]))
+	if (span_given(&m[ERROR].value))
 		s->error_seen = true;
-	if (openai_read_usage(&m[USAGE].value, &s->usage) == 0)
-		s->have_usage = true; /* the last one counts */
-	if (s->strip_usage && given(&m[USAGE]) && !given(&m[ERROR]) &&
-	    (!given(&m[CHOICES]) || json_is_empty(&m[CHOICES].value)))
+	read_usage(s, &m[USAGE].value);
+	if (s->strip_usage && span_given(&m[USAGE].value) && !span_given(&m[ERROR].value) &&
+	    (!span_given(choices) || json_is_empty(choices)))
 		return false;
+	read_choices(s, choices);
 	s->content_bytes += m[CHOICES].string_bytes;
 	return true;
 }
@@ -142,6 +195,14 @@ static int keep(struct openai_stream *s, const char *data, size_t len)
 	return 0;
 }
 
+/* D4: where an event goes that was just judged. */
+static int forward_event(struct openai_stream *s, const char *ev, size_t len, struct buf *out)
+{
+	int rc = buf_append(s->done_seen ? &s->held : out, ev, len);
+
+	return rc == ERR_FULL && s->done_seen ? ERR_PROTO : rc;
+}
+
 /* Goes on with the event in s->line. *ret_used: how much of the input belongs to it. */
 static int feed_kept(struct openai_stream *s, const char *data, size_t len, struct buf *out, size_t *ret_used)
 {
@@ -162,7 +223,7 @@ static int feed_kept(struct openai_stream *s, const char *data, size_t len, stru
 			continue;
 		rc = judge_event(s, s->line.data, s->line.len, &forward);
 		if (rc == 0 && forward)
-			rc = buf_append(out, s->line.data, s->line.len);
+			rc = forward_event(s, s->line.data, s->line.len, out);
 		buf_reset(&s->line);
 		s->line_start = 0;
 		*ret_used = (size_t)(p - data);
@@ -170,6 +231,23 @@ static int feed_kept(struct openai_stream *s, const char *data, size_t len, stru
 	}
 	*ret_used = len;
 	return keep(s, p, (size_t)(end - p));
+}
+
+/* The events from [DONE] on, which are few. */
+static int feed_held(struct openai_stream *s, const char *p, const char *end)
+{
+	const char *next;
+	bool forward;
+	int rc;
+
+	for (; (next = event_end(p, end)); p = next) {
+		rc = judge_event(s, p, (size_t)(next - p), &forward);
+		if (rc == 0 && forward)
+			rc = forward_event(s, p, (size_t)(next - p), NULL);
+		if (rc < 0)
+			return rc;
+	}
+	return p == end ? 0 : keep(s, p, (size_t)(end - p));
 }
 
 int openai_stream_feed(struct openai_stream *s, const char *data, size_t len, struct buf *out)
@@ -187,15 +265,19 @@ int openai_stream_feed(struct openai_stream *s, const char *data, size_t len, st
 			return rc;
 		p += used;
 	}
+	if (s->done_seen)
+		return feed_held(s, p, end);
 	for (run = p; (next = event_end(p, end)); p = next) {
 		rc = judge_event(s, p, (size_t)(next - p), &forward);
 		if (rc < 0)
 			return rc;
-		if (forward)
+		if (forward && !s->done_seen)
 			continue;
 		rc = buf_append(out, run, (size_t)(p - run));
-		if (rc < 0)
-			return rc;
+		if (rc == 0 && s->done_seen)
+			rc = forward_event(s, p, (size_t)(next - p), out);
+		if (rc < 0 || s->done_seen)
+			return rc < 0 ? rc : feed_held(s, next, end);
 		run = next;
 	}
 	rc = buf_append(out, run, (size_t)(p - run));
@@ -211,8 +293,22 @@ int openai_stream_end(struct openai_stream *s, struct buf *out)
 		return 0;
 	rc = judge_event(s, s->line.data, s->line.len, &forward);
 	if (rc == 0 && forward)
-		rc = buf_append(out, s->line.data, s->line.len);
+		rc = forward_event(s, s->line.data, s->line.len, out);
 	buf_reset(&s->line);
 	s->line_start = 0;
+	return rc;
+}
+
+bool openai_stream_complete(const struct openai_stream *s)
+{
+	return s->done_seen || s->finished >= s->choices;
+}
+
+int openai_stream_release(struct openai_stream *s, struct buf *out)
+{
+	int rc = s->held.len ? buf_append(out, s->held.data, s->held.len) : 0;
+
+	if (rc == 0)
+		buf_reset(&s->held);
 	return rc;
 }

@@ -255,43 +255,60 @@ Test(request, estimate_of_files)
 	free(file);
 }
 
-Test(answer, usage)
+/* For the most a prompt can be: everything written in it, and its files apart, linked ones too. */
+Test(request, parts_of_the_worst_case)
 {
+#define IMAGE(url) "{\"type\":\"image_url\",\"image_url\":{\"url\":\"" url "\"}}"
+#define MESSAGES(parts) "[{\"role\":\"user\",\"content\":" parts "}]"
 	static const struct {
-		const char *body;
-		int rc;
-		struct usage usage;
+		enum tg_route route;
+		const char *text[3]; /* what counts, each in full */
+		const char *body;    /* with %s for each of them */
+		uint64_t embedded_bytes, files;
 	} rows[] = {
-		{"{\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":12,\"total_tokens\":21,\"prompt_tokens_"
-		 "details\":"
-		 "{\"cached_tokens\":3,\"audio_tokens\":0},\"completion_tokens_details\":{\"reasoning_tokens\":5}}}",
+		{CHAT, {MESSAGES("\"Hi\"")}, "{\"model\":\"m\",\"user\":\"not this\",\"messages\":%s}", 0, 0},
+		{CHAT,
+		 {MESSAGES("\"Hi [1] [\""), "[{\"type\":\"function\"}]", "{\"type\":\"json_schema\"}"},
+		 "{\"model\":\"m\",\"messages\":%s,\"tools\":%s,\"response_format\":%s}",
 		 0,
-		 {9, 3, 12, 5}},
-		{"{\"usage\":{\"prompt_tokens\":9,\"total_tokens\":9}}", 0, {9, 0, 0, 0}},
-		{"{\"usage\":{\"prompt_tokens\":0,\"completion_tokens\":0}}", 0, {0, 0, 0, 0}},
-		{"{\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":null,\"prompt_tokens_details\":null}}",
+		 0},
+		{CHAT, {MESSAGES("\"\""), "[{}]"}, "{\"model\":\"m\",\"messages\":%s,\"functions\":%s}", 0, 0},
+		{CHAT, {MESSAGES("[" IMAGE("https://x/y.png") "]")}, "{\"model\":\"m\",\"messages\":%s}", 0, 1},
+		{CHAT,
+		 {MESSAGES(" \n[" IMAGE("data:image/png;base64,AAAA") ", " IMAGE("https://x") "]")},
+		 "{\"model\":\"m\",\"messages\":%s}",
+		 26,
+		 2},
+		{CHAT,
+		 {MESSAGES("[{\"type\":\"file\",\"file\":{\"file_id\":\"file-1\"}}]")},
+		 "{\"model\":\"m\",\"messages\":%s}",
 		 0,
-		 {9, 0, 0, 0}},
-		{"{\"usage\":{\"prompt_tokens\":1},\"choices\":[{\"usage\":{\"prompt_tokens\":77}}]}", 0, {1, 0, 0, 0}},
-		{"{\"usage\":null}", ERR_NOT_FOUND, {0}},
-		{"{\"choices\":[]}", ERR_NOT_FOUND, {0}},
-		{"{\"usage\":{}}", ERR_NOT_FOUND, {0}},
-		{"{\"usage\":[1]}", ERR_INVAL, {0}},
-		{"{\"usage\":5}", ERR_INVAL, {0}},
-		{"{\"usage\":{\"prompt_tokens\":null,\"completion_tokens\":null}}", ERR_INVAL, {0}},
-		{"{\"usage\":{\"prompt_tokens\":-1}}", ERR_INVAL, {0}},
-		{"{\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":\"2\"}}", ERR_INVAL, {0}},
-		{"{\"usage\":{\"prompt_tokens\":1,\"prompt_tokens_details\":7}}", ERR_INVAL, {0}},
-		{"{\"usage\":{\"prompt_tokens\":99999999999999999999}}", ERR_INVAL, {0}},
-		{"{\"usage\":{\"prompt_tokens\":1}", ERR_INVAL, {0}},
-		{"", ERR_INVAL, {0}},
+		 1},
+		{CHAT,
+		 {MESSAGES("[{\"type\":\"text\",\"text\":\"url\",\"cache_control\":{\"type\":\"e\"}}]")},
+		 "{\"model\":\"m\",\"messages\":%s}",
+		 0,
+		 0},
+		{EMBED, {"[\"four\",\"fives\"]"}, "{\"model\":\"e\",\"input\":%s}", 0, 0},
+		{EMBED, {"[1,22,3]"}, "{\"model\":\"e\",\"input\":%s}", 0, 0},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct usage u = {7, 7, 7, 7}, untouched = u;
-		int rc = openai_answer_usage(rows[i].body, strlen(rows[i].body), &u);
+		const char *const *t = rows[i].text;
+		struct buf b = BUF_INIT;
+		struct openai_request q;
+		const char *param, *at = rows[i].body, *hole;
+		uint64_t want = 0;
 
-		cr_expect_eq(rc, rows[i].rc, "row %zu: %d", i, rc);
-		cr_expect_arr_eq(&u, rc ? &untouched : &rows[i].usage, sizeof(u), "row %zu", i);
+		for (size_t k = 0; (hole = strstr(at, "%s")); at = hole + 2, k++) {
+			buf_append(&b, at, (size_t)(hole - at));
+			buf_puts(&b, t[k]);
+			want += strlen(t[k]);
+		}
+		buf_puts(&b, at);
+		cr_assert_eq(parse(rows[i].route, b.data, &q, &param, NULL), 0, "row %zu", i);
+		cr_expect_eq(q.text_bytes, want - rows[i].embedded_bytes, "row %zu: %" PRIu64, i, q.text_bytes);
+		cr_expect_eq(q.files, rows[i].files, "row %zu: %" PRIu64, i, q.files);
+		buf_done(&b);
 	}
 }

@@ -1,5 +1,6 @@
-/* Goal: openai.h's D1 to D3. Method: streams as providers send them (official shape, CRLF, comments, no blank, usage
- * with choices, errors, cut off), each fed whole, cut in two at every byte, in three, and byte by byte. */
+/* Goal: openai.h's D1 to D4. Method: streams as providers send them (official shape, CRLF, comments, no blank, usage
+ * with choices, errors, cut off, more behind [DONE]), each fed whole, cut in two at every byte, in three, and byte by
+ * byte. */
 #include "dialect/openai.h"
 
 #include <criterion/criterion.h>
@@ -13,135 +14,116 @@
 	"\"completion_tokens_details\":{\"reasoning_tokens\":2}}}\n\n"
 #define DONE "data: [DONE]\n\n"
 
+#define U(input, cached, output, reasoning)                                                                            \
+	{                                                                                                              \
+		.input_tokens = input, .cached_input_tokens = cached, .output_tokens = output,                         \
+		.reasoning_tokens = reasoning                                                                          \
+	}
+#define CHUNK(index, reason)                                                                                           \
+	"data: {\"choices\":[{\"index\":" #index ",\"delta\":{\"content\":\"x\"},\"finish_reason\":" reason "}]}\n\n"
+#define USAGE(members) "data: {\"choices\":[],\"usage\":{" members "}}\n\n"
+#define GOOD_USAGE USAGE("\"prompt_tokens\":1,\"completion_tokens\":2,\"total_tokens\":3")
+
 static const struct row {
 	const char *name, *in;
 	const char *stripped; /* NULL: the same as in */
 	bool have_usage, done, error;
 	struct usage usage;
 	uint64_t content_bytes;
+	bool malformed, inconsistent;
+	unsigned finished, choices; /* choices 0: the default */
 } rows[] = {
-	{"plain", HELLO HELLO DONE, NULL, false, true, false, {0}, 10},
-	{"usage", HELLO USAGE_ONLY DONE, HELLO DONE, true, true, false, {9, 4, 3, 2}, 5},
-	{"usage first", USAGE_ONLY HELLO, HELLO, true, false, false, {9, 4, 3, 2}, 5},
+	{"plain", HELLO HELLO DONE, NULL, .done = true, .content_bytes = 10},
+	{"usage", HELLO USAGE_ONLY DONE, HELLO DONE, .have_usage = true, .done = true, .usage = U(9, 4, 3, 2),
+	 .content_bytes = 5},
+	{"usage first", USAGE_ONLY HELLO, HELLO, .have_usage = true, .usage = U(9, 4, 3, 2), .content_bytes = 5},
 	{"crlf",
 	 "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\r\n\r\ndata: "
 	 "{\"choices\":[],\"usage\":{\"prompt_tokens\":1,"
 	 "\"completion_tokens\":2}}\r\n\r\ndata: [DONE]\r\n\r\n",
-	 "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\r\n\r\ndata: [DONE]\r\n\r\n",
-	 true,
-	 true,
-	 false,
-	 {1, 0, 2, 0},
-	 1},
+	 "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\r\n\r\ndata: [DONE]\r\n\r\n", .have_usage = true,
+	 .done = true, .usage = U(1, 0, 2, 0), .content_bytes = 1},
 	{"no blank after the colon",
 	 "data:{\"choices\":[{\"delta\":{\"content\":\"xy\"}}]}\n\ndata:{\"choices\":[],\"usage\":{\"prompt_tokens\":1,"
 	 "\"completion_tokens\":2}}\n\ndata:[DONE]\n\n",
-	 "data:{\"choices\":[{\"delta\":{\"content\":\"xy\"}}]}\n\ndata:[DONE]\n\n",
-	 true,
-	 true,
-	 false,
-	 {1, 0, 2, 0},
-	 2},
-	{"comments, names, ids",
-	 ": OPENROUTER PROCESSING\n\n: x\nevent: message\nid: 7\n" HELLO "retry: 5\n\n" DONE,
-	 NULL,
-	 false,
-	 true,
-	 false,
-	 {0},
-	 5},
+	 "data:{\"choices\":[{\"delta\":{\"content\":\"xy\"}}]}\n\ndata:[DONE]\n\n", .have_usage = true, .done = true,
+	 .usage = U(1, 0, 2, 0), .content_bytes = 2},
+	{"comments, names, ids", ": OPENROUTER PROCESSING\n\n: x\nevent: message\nid: 7\n" HELLO "retry: 5\n\n" DONE,
+	 NULL, .done = true, .content_bytes = 5},
 	{"usage beside choices stays",
 	 "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":5,"
 	 "\"completion_tokens\":6}}\n\n" DONE,
-	 NULL,
-	 true,
-	 true,
-	 false,
-	 {5, 0, 6, 0},
-	 4},
+	 NULL, .have_usage = true, .done = true, .usage = U(5, 0, 6, 0), .content_bytes = 4, .finished = 1},
 	{"cumulative usage: the last counts",
 	 "data: "
 	 "{\"choices\":[{\"delta\":{\"content\":\"a\"}}],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":1}}\n\n"
 	 "data: "
 	 "{\"choices\":[{\"delta\":{\"content\":\"b\"}}],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2}}"
 	 "\n\n" DONE,
-	 NULL,
-	 true,
-	 true,
-	 false,
-	 {5, 0, 2, 0},
-	 2},
+	 NULL, .have_usage = true, .done = true, .usage = U(5, 0, 2, 0), .content_bytes = 2},
 	{"empty choices without usage stay (Azure)",
-	 "data: {\"choices\":[],\"prompt_filter_results\":[]}\n\ndata: {\"choices\":[],\"usage\":null}\n\n" DONE,
-	 NULL,
-	 false,
-	 true,
-	 false,
-	 {0},
-	 0},
-	{"usage without choices",
-	 "data: {\"usage\":{\"prompt_tokens\":0,\"completion_tokens\":0}}\n\n" DONE,
-	 DONE,
-	 true,
-	 true,
-	 false,
-	 {0},
-	 0},
+	 "data: {\"choices\":[],\"prompt_filter_results\":[]}\n\ndata: {\"choices\":[],\"usage\":null}\n\n" DONE, NULL,
+	 .done = true},
+	{"usage without choices", "data: {\"usage\":{\"prompt_tokens\":0,\"completion_tokens\":0}}\n\n" DONE, DONE,
+	 .have_usage = true, .done = true},
 	{"a name inside is not the member",
 	 "data: "
 	 "{\"choices\":[{\"delta\":{\"content\":\"\\\"usage\\\":{\\\"prompt_tokens\\\":1}\",\"usage\":{\"prompt_"
 	 "tokens\":7}}}]}\n\n",
-	 NULL,
-	 false,
-	 false,
-	 false,
-	 {0},
-	 31},
-	{"error",
-	 HELLO "data: {\"error\":{\"message\":\"m\",\"type\":\"server_error\"}}\n\n",
-	 NULL,
-	 false,
-	 false,
-	 true,
-	 {0},
-	 5},
-	{"error null is none", "data: {\"choices\":[{}],\"error\":null}\n\n", NULL, false, false, false, {0}, 0},
-	{"error with usage stays",
-	 "data: {\"error\":{},\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}\n\n",
-	 NULL,
-	 true,
-	 false,
-	 true,
-	 {1, 0, 1, 0},
-	 0},
-	{"no end of the last event", HELLO "data: [DONE]", NULL, false, true, false, {0}, 5},
+	 NULL, .content_bytes = 31},
+	{"error", HELLO "data: {\"error\":{\"message\":\"m\",\"type\":\"server_error\"}}\n\n", NULL, .error = true,
+	 .content_bytes = 5},
+	{"error null is none", "data: {\"choices\":[{}],\"error\":null}\n\n", .stripped = NULL},
+	{"error with usage stays", "data: {\"error\":{},\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}\n\n",
+	 NULL, .have_usage = true, .error = true, .usage = U(1, 0, 1, 0)},
+	{"no end of the last event", HELLO "data: [DONE]", NULL, .done = true, .content_bytes = 5},
 	{"no end of the usage",
-	 HELLO "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}\n",
-	 HELLO,
-	 true,
-	 false,
-	 false,
-	 {1, 0, 2, 0},
-	 5},
-	{"cut off in the middle", HELLO "data: {\"choices\":[{\"del", NULL, false, false, false, {0}, 5},
+	 HELLO "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}\n", HELLO,
+	 .have_usage = true, .usage = U(1, 0, 2, 0), .content_bytes = 5},
+	{"cut off in the middle", HELLO "data: {\"choices\":[{\"del", NULL, .content_bytes = 5},
 	{"several data lines are one value",
 	 "data: {\"choices\":[],\ndata: \"usage\":{\"prompt_tokens\":1,\ndata: \"completion_tokens\":2}}\n\n" DONE,
-	 DONE,
-	 true,
-	 true,
-	 false,
-	 {1, 0, 2, 0},
-	 0},
+	 DONE, .have_usage = true, .done = true, .usage = U(1, 0, 2, 0)},
 	{"malformed usage is left alone",
-	 "data: {\"choices\":[{}],\"usage\":{\"prompt_tokens\":-1,\"completion_tokens\":2}}\n\n",
-	 NULL,
-	 false,
-	 false,
-	 false,
-	 {0},
-	 0},
-	{"not JSON, not SSE", "data: nonsense\n\nhello\n\n\n\n\r\n\r\n<html>", NULL, false, false, false, {0}, 0},
-	{"empty", "", NULL, false, false, false, {0}, 0},
+	 "data: {\"choices\":[{}],\"usage\":{\"prompt_tokens\":-1,\"completion_tokens\":2}}\n\n", .malformed = true},
+	{"half a usage is malformed", USAGE("\"prompt_tokens\":1,\"total_tokens\":1"), "", .malformed = true},
+	{"empty usage is none", USAGE(""), .stripped = ""},
+	{"a good usage behind a malformed one", USAGE("\"prompt_tokens\":\"1\"") GOOD_USAGE, "", .have_usage = true,
+	 .usage = U(1, 0, 2, 0)},
+	{"a malformed usage behind a good one", GOOD_USAGE USAGE("\"prompt_tokens\":\"1\""), "", .malformed = true,
+	 .usage = U(1, 0, 2, 0)},
+	{"nothing behind a good usage", GOOD_USAGE USAGE("") "data: {\"choices\":[],\"usage\":null}\n\n",
+	 "data: {\"choices\":[],\"usage\":null}\n\n", .have_usage = true, .usage = U(1, 0, 2, 0)},
+	{"total off", USAGE("\"prompt_tokens\":1,\"completion_tokens\":2,\"total_tokens\":4"), "", .have_usage = true,
+	 .usage = U(1, 0, 2, 0), .inconsistent = true},
+	{"total off, then right", USAGE("\"prompt_tokens\":9,\"completion_tokens\":2,\"total_tokens\":4") GOOD_USAGE,
+	 "", .have_usage = true, .usage = U(1, 0, 2, 0)},
+	{"finished without [DONE]", CHUNK(0, "null") CHUNK(0, "\"stop\""), NULL, .content_bytes = 6, .finished = 1},
+	{"finished twice counts once", CHUNK(0, "\"stop\"") CHUNK(0, "\"stop\""), NULL, .content_bytes = 10,
+	 .finished = 1},
+	{"cut before the reason", CHUNK(0, "null") CHUNK(0, "null"), NULL, .content_bytes = 2},
+	{"one of two choices finished", CHUNK(0, "null") CHUNK(1, "null") CHUNK(1, "\"length\""), NULL,
+	 .content_bytes = 9, .finished = 1, .choices = 2},
+	{"two of two, the first one first", CHUNK(0, "\"stop\"") CHUNK(1, "\"length\""), NULL, .content_bytes = 12,
+	 .finished = 2, .choices = 2},
+	{"both in one event",
+	 "data: {\"choices\":[{\"index\":65,\"finish_reason\":\"stop\"},{\"index\":1,\"finish_reason\":null}]}\n\n",
+	 NULL, .content_bytes = 4, .finished = 1, .choices = 2},
+	{"reason before the delta", "data: {\"choices\":[{\"finish_reason\":\"stop\",\"index\":0,\"delta\":{}}]}\n\n",
+	 NULL, .content_bytes = 4, .finished = 1},
+	{"a reason in a delta, a string or beyond any index is none",
+	 "data: "
+	 "{\"choices\":[{\"index\":0,\"delta\":{\"finish_reason\":\"stop\",\"content\":\"\\\"finish_reason\\\":1\"}}]}"
+	 "\n\n" CHUNK(128, "\"stop\"") CHUNK(-1, "\"stop\""),
+	 NULL, .content_bytes = 33},
+	{"choices that are none", "data: {\"choices\":\"abc\"}\n\ndata: {\"choices\":{\"index\":0}}\n\n", NULL,
+	 .content_bytes = 3},
+	{"behind [DONE]", HELLO DONE ": bye\n\n" HELLO "data: rest", NULL, .done = true, .content_bytes = 10},
+	{"usage behind [DONE] is stripped as well", HELLO DONE GOOD_USAGE DONE, HELLO DONE DONE, .done = true,
+	 .have_usage = true, .usage = U(1, 0, 2, 0), .content_bytes = 5},
+	{"[DONE] alone", DONE, NULL, .done = true},
+	{"not JSON, not SSE", "data: nonsense\n\nhello\n\n\n\n\r\n\r\n<html>", .stripped = NULL},
+	{"empty", "", .stripped = NULL},
 };
 
 static void feed(struct openai_stream *s, const char *data, size_t len, struct buf *out)
@@ -154,6 +136,14 @@ static void feed(struct openai_stream *s, const char *data, size_t len, struct b
 	free(copy);
 }
 
+/* D4: where what is held back begins. */
+static size_t done_at(const char *text)
+{
+	const char *a = strstr(text, "data: [DONE]"), *b = strstr(text, "data:[DONE]");
+
+	return a ? (size_t)(a - text) : b ? (size_t)(b - text) : strlen(text);
+}
+
 /* Pieces end at a, b and the end; step > 0: pieces of that size instead. */
 static void check(const struct row *r, bool strip, size_t a, size_t b, size_t step)
 {
@@ -163,6 +153,8 @@ static void check(const struct row *r, bool strip, size_t a, size_t b, size_t st
 	struct openai_stream s;
 
 	openai_stream_init(&s, strip);
+	if (r->choices)
+		s.choices = r->choices;
 	if (step) {
 		for (size_t i = 0; i < len; i += step)
 			feed(&s, r->in + i, len - i < step ? len - i : step, &out);
@@ -172,6 +164,9 @@ static void check(const struct row *r, bool strip, size_t a, size_t b, size_t st
 		feed(&s, r->in + b, len - b, &out);
 	}
 	cr_assert_eq(openai_stream_end(&s, &out), 0);
+	cr_assert_eq(out.len, done_at(want), "%s: %zu bytes before [DONE]", r->name, out.len);
+	cr_assert_eq(openai_stream_release(&s, &out), 0);
+	cr_assert_eq(openai_stream_release(&s, &out), 0);
 	cr_assert_eq(out.len, strlen(want), "%s: cut %zu %zu step %zu: '%s'", r->name, a, b, step,
 		     out.data ? out.data : "");
 	cr_assert_arr_eq(out.data ? out.data : "", want, out.len, "%s: cut %zu %zu step %zu", r->name, a, b, step);
@@ -180,6 +175,10 @@ static void check(const struct row *r, bool strip, size_t a, size_t b, size_t st
 	cr_assert_eq(s.error_seen, r->error, "%s", r->name);
 	cr_assert_arr_eq(&s.usage, &r->usage, sizeof(s.usage), "%s: %" PRIu64 " %" PRIu64, r->name,
 			 s.usage.input_tokens, s.usage.output_tokens);
+	cr_assert_eq(s.usage_malformed, r->malformed, "%s", r->name);
+	cr_assert_eq(s.have_usage && s.usage_inconsistent, r->inconsistent, "%s", r->name);
+	cr_assert_eq(s.finished, r->finished, "%s: %u", r->name, s.finished);
+	cr_assert_eq(openai_stream_complete(&s), r->done || r->finished >= s.choices, "%s", r->name);
 	cr_assert_eq(s.content_bytes, r->content_bytes, "%s: %" PRIu64, r->name, s.content_bytes);
 	openai_stream_done(&s);
 	buf_done(&out);
@@ -225,6 +224,40 @@ Test(stream, bound)
 	openai_stream_done(&s);
 	buf_done(&big);
 	buf_done(&out);
+}
+
+/* What follows [DONE] is bounded too, and held back for good when nobody asks for it. */
+Test(stream, bound_behind_done)
+{
+	struct buf out = BUF_INIT;
+	struct openai_stream s;
+	int rc;
+
+	openai_stream_init(&s, true);
+	rc = openai_stream_feed(&s, HELLO DONE, strlen(HELLO DONE), &out);
+	for (size_t i = 0; rc == 0 && i < 2 * OPENAI_EVENT_MAX; i += strlen(HELLO))
+		rc = openai_stream_feed(&s, HELLO, strlen(HELLO), &out);
+	cr_expect_eq(rc, ERR_PROTO);
+	cr_expect_leq(s.held.len, OPENAI_EVENT_MAX);
+	cr_expect_eq(out.len, strlen(HELLO));
+	openai_stream_done(&s);
+	buf_done(&out);
+}
+
+/* Nothing is lost when there is no room for what was held: it can be asked for again. */
+Test(stream, release_without_room)
+{
+	struct buf out = {.max = 4}, room = BUF_INIT;
+	struct openai_stream s;
+
+	openai_stream_init(&s, true);
+	cr_assert_eq(openai_stream_feed(&s, DONE, strlen(DONE), &out), 0);
+	cr_expect_eq(openai_stream_release(&s, &out), ERR_FULL);
+	cr_expect_eq(openai_stream_release(&s, &room), 0);
+	cr_expect_str_eq(room.data, DONE);
+	openai_stream_done(&s);
+	buf_done(&out);
+	buf_done(&room);
 }
 
 Test(stream, full_output)
