@@ -1,13 +1,14 @@
-/* The ledger's database: accounts, transfers, usage records, price rules, idempotent answers, settlements. A file of its
- * own (store_opts.schema = STORE_SCHEMA_BOOKS), so that nothing the control plane writes can hold a settlement up. One
- * connection writes (the ledger thread's); others may read at the same time.
+/* The ledger's database: accounts, transfers, usage records, price rules, idempotent answers, settlements. A file of
+ * its own (store_opts.schema = STORE_SCHEMA_BOOKS), so that nothing the control plane writes can hold a settlement up.
+ * One connection writes (the ledger thread's); others may read at the same time.
  *
  * Invariants (tests cite them):
  *  B1  Transfers and usage records are never changed or deleted (triggers refuse it): a correction is another transfer.
  *  B2  A request id has at most one usage record.
- *  B3  posted_ms and transfer time never run back, and ids count in order of posting: what was read up to an id is final.
- *  B4  What is posted between begin and commit is there wholly or not at all.
- *  B5  A period is settled at most once, and what was settled is never changed.
+ *  B3  posted_ms and transfer time never run back, and ids count in order of posting: what was read up to an id is
+ * final. B4  What is posted between begin and commit is there wholly or not at all. B5  A period is settled at most
+ * once, and what was settled is never changed. B6  A call's charge, overage and cost directly follow its record, in ids
+ * without a gap: so they are found without an index, and a row that went missing is seen.
  */
 #ifndef STORE_BOOKS_H
 #define STORE_BOOKS_H
@@ -16,15 +17,26 @@
 #include "model/price_rule.h"
 #include "store/store.h"
 
+/* The currency of these books, fixed by the first call. ERR_INVAL: they are kept in another one. */
+int store_books_currency(struct store *s, const char *currency, struct err *err) MUST_CHECK;
+
 /* ---- posting: one transaction of many rows. Only between begin and commit/abort. */
 int store_books_begin(struct store *s, struct err *err) MUST_CHECK;
+/* On failure the transaction is over, and nothing is known to be stored: what is put again may then be there
+ * (ERR_EXISTS). */
 int store_books_commit(struct store *s, struct err *err) MUST_CHECK;
 void store_books_abort(struct store *s);
-/* ERR_EXISTS: the request id has a record already; the transaction can go on. id and posted_ms of `r` are as given;
- * r->id 0 = the next one, put into *ret_id. */
+/* ERR_EXISTS: the request id has a record already; the transaction can go on, as after ERR_INVAL (a negative amount, no
+ * such account or rule, posted_ms before the last one) and ERR_RANGE (a count above 2^53). r->id: 0, or exactly the
+ * next one (B6); *ret_id is what it got. */
 int store_usage_put(struct store *s, const struct usage_record *r, int64_t *ret_id, struct err *err) MUST_CHECK;
-/* ERR_EXISTS: that ref was used with this account already; the transaction can go on. */
+/* ERR_EXISTS: that ref was used with this account (the tenant of the two) already; ERR_INVAL: amount not above zero, no
+ * such account or record, time before the last one, or a call's transfer that doesn't follow its record (B6). After
+ * both the transaction can go on; after any other error it has to be aborted. */
 int store_transfer_put(struct store *s, const struct transfer *t, int64_t *ret_id, struct err *err) MUST_CHECK;
+/* Moves the write-ahead log's pages into the database file, as far as nobody reads old ones. For the writer's idle
+ * moments: without it a commit does so now and then, and takes longer. */
+int store_books_checkpoint(struct store *s, struct err *err) MUST_CHECK;
 /* The largest posted_ms/time_ms so far and the largest ids, for B3; zeros in an empty database. */
 struct store_books_tail {
 	int64_t time_ms, usage_id, transfer_id;
@@ -78,8 +90,8 @@ struct store_usage_sum {
 	int64_t cost_nano, price_nano;
 };
 typedef int (*store_usage_sum_cb)(const struct store_usage_sum *s, void *arg);
-/* Per account and rule over posted_ms in [from, to), both whole hours; account_id 0 = all, ordered by account, then rule.
- * Includes what isn't rolled up yet. ERR_RANGE: a sum doesn't fit. */
+/* Per account and rule over posted_ms in [from, to), both whole hours; account_id 0 = all, ordered by account, then
+ * rule. Includes what isn't rolled up yet. ERR_RANGE: a sum doesn't fit. */
 int store_usage_sums(struct store *s, int64_t account_id, int64_t from_ms, int64_t to_ms, store_usage_sum_cb cb,
 		     void *arg, struct err *err) MUST_CHECK;
 struct store_transfer_sum {
@@ -131,8 +143,7 @@ typedef int (*store_answer_cb)(const struct store_answer *a, void *arg);
 int store_answer_get(struct store *s, int64_t account_id, const char *key, int64_t now_ms, store_answer_cb cb,
 		     void *arg, struct err *err) MUST_CHECK;
 /* At most `limit` expired ones are removed; *ret_removed says how many. */
-int store_answer_expire(struct store *s, int64_t now_ms, size_t limit, size_t *ret_removed,
-			struct err *err) MUST_CHECK;
+int store_answer_expire(struct store *s, int64_t now_ms, size_t limit, size_t *ret_removed, struct err *err) MUST_CHECK;
 
 /* ---- recovered holds: what start-up recovery found and decided */
 struct store_recovery {
@@ -156,7 +167,8 @@ struct store_discrepancy {
 	int64_t expected_nano, found_nano;
 	char text[240], note[160];
 };
-/* Opens it, or updates figures and text of the open one with the same kind and subject. Own transaction or the open one. */
+/* Opens it, or updates figures and text of the open one with the same kind and subject. Own transaction or the open
+ * one. */
 int store_discrepancy_put(struct store *s, const struct store_discrepancy *d, struct err *err) MUST_CHECK;
 /* Audited. ERR_NOT_FOUND. */
 int store_discrepancy_close(struct store *s, const char *actor, int64_t id, const char *note, int64_t now_ms,
@@ -181,14 +193,15 @@ enum store_line_kind { STORE_LINE_STATEMENT, STORE_LINE_USAGE, STORE_LINE_TRANSF
 /* One line: of a tenant's statement (its totals, per model, per kind of transfer), or a provider's payable. */
 struct store_settlement_line {
 	enum store_line_kind kind;
-	char account[ACCOUNT_NAME_MAX];  /* tenant or provider */
-	char model[PRICE_NAME_MAX];      /* USAGE; PAYABLE: upstream model */
-	unsigned transfer_kind;          /* TRANSFERS */
+	char account[ACCOUNT_NAME_MAX]; /* tenant or provider */
+	char model[PRICE_NAME_MAX];     /* USAGE; PAYABLE: upstream model */
+	unsigned transfer_kind;         /* TRANSFERS */
 	uint64_t calls;
 	struct usage usage;
-	int64_t cost_nano, price_nano;   /* TRANSFERS: price = credits less debits */
-	int64_t opening_nano, closing_nano;               /* STATEMENT */
-	int64_t invoice_cents, carried_in_nano, carried_out_nano; /* STATEMENT: exact + carried in = invoice + carried out */
+	int64_t cost_nano, price_nano;      /* TRANSFERS: price = credits less debits */
+	int64_t opening_nano, closing_nano; /* STATEMENT */
+	int64_t invoice_cents, carried_in_nano,
+		carried_out_nano; /* STATEMENT: exact + carried in = invoice + carried out */
 };
 /* All in one transaction. ERR_EXISTS: settled before (B5). */
 int store_settlement_put(struct store *s, const struct store_settlement *p, const struct store_settlement_line *lines,
@@ -196,7 +209,8 @@ int store_settlement_put(struct store *s, const struct store_settlement *p, cons
 int store_settlement_get(struct store *s, const char *period, struct store_settlement *ret,
 			 struct err *err) MUST_CHECK; /* "" = the latest; ERR_NOT_FOUND */
 typedef int (*store_settlement_cb)(const struct store_settlement *p, void *arg);
-int store_settlement_each(struct store *s, store_settlement_cb cb, void *arg, struct err *err) MUST_CHECK; /* newest first */
+int store_settlement_each(struct store *s, store_settlement_cb cb, void *arg,
+			  struct err *err) MUST_CHECK; /* newest first */
 typedef int (*store_settlement_line_cb)(const struct store_settlement_line *l, void *arg);
 /* account NULL = all; in the order they were put. */
 int store_settlement_line_each(struct store *s, const char *period, const char *account, store_settlement_line_cb cb,

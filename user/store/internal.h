@@ -2,6 +2,8 @@
 #ifndef STORE_INTERNAL_H
 #define STORE_INTERNAL_H
 
+#include "store/books.h"
+#include "store/schema.h"
 #include "store/sql.h"
 #include "store/store.h"
 
@@ -11,6 +13,14 @@ struct store {
 	sqlite3 *db;
 	sqlite3_stmt *statements[STORE_SQL_COUNT]; /* prepared at first use */
 	store_sha256 sha256;
+	const struct schema *schema;
+	/* What a posting transaction knows without asking (books_post.c). */
+	struct posting {
+		bool open;
+		struct store_books_tail tail;
+		int64_t last_account, last_rule; /* ids run from 1 without a gap */
+		int64_t record;                  /* whose transfers may follow; 0 = none (B6) */
+	} posting;
 };
 
 /* Fill *err from the connection's last error; returns its code. */
@@ -18,6 +28,11 @@ int store_fail(struct store *s, struct err *err, const char *what);
 /* For SQL without results that isn't worth keeping prepared. */
 int store_exec(struct store *s, const char *sql, struct err *err) MUST_CHECK;
 int store_migrate(struct store *s, struct err *err) MUST_CHECK;
+
+/* check.c: what store_open checks. */
+int check_at_open(struct store *s, struct err *err) MUST_CHECK;
+/* books_sum.c: the SQL function saturating_sum. */
+int sums_register(struct store *s, struct err *err) MUST_CHECK;
 
 /* ---- one query: begin, bind in order, then query_run (no row), query_row (row by row). A failure sticks, so that only
  * the last call's result needs looking at. Reset when it leaves its scope:
@@ -54,12 +69,29 @@ struct txn {
 };
 #define TXN_INIT ((struct txn){0})
 int txn_begin(struct txn *t, struct store *s, struct err *err) MUST_CHECK;
+/* The transaction that is open already, or one of its own. */
+int txn_join(struct txn *t, struct store *s, struct err *err) MUST_CHECK;
+/* One moment for several queries; takes no lock that a writer could meet. Ended by txn_end. */
+int txn_begin_read(struct txn *t, struct store *s, struct err *err) MUST_CHECK;
 int txn_commit(struct txn *t, struct err *err) MUST_CHECK;
 void txn_end(struct txn *t);
 
 /* ---- audit: inside the transaction of the action */
 int audit_add(struct store *s, const char *actor, const char *action, const char *target, struct err *err,
 	      const char *detail_fmt, ...) MUST_CHECK PRINTF_LIKE(6, 7);
+
+/* ---- rows of the books as values */
+void read_usage(struct query *q, struct usage_record *r);
+void read_transfer(struct query *q, struct transfer *t);
+void read_request_id(struct query *q, int column, struct request_id *ret);
+void read_tokens(struct query *q, int first_column, struct usage *ret); /* five columns, in struct usage's order */
+/* B6: what directly follows a call's record. */
+static inline bool transfer_of_call(enum transfer_kind kind)
+{
+	return kind == TRANSFER_CHARGE || kind == TRANSFER_OVERAGE || kind == TRANSFER_COST;
+}
+/* LIMIT's argument: -1 = none. */
+int64_t limit_of(size_t limit);
 
 /* ---- slots: inside a transaction */
 int slot_take(struct store *s, uint32_t *ret_slot, uint32_t *ret_incarnation, struct err *err) MUST_CHECK;

@@ -40,7 +40,7 @@ static int put_all(struct store *s, enum store_list list, const struct store_lis
 		query_int(&q, sorted[i]->source);
 		query_int(&q, sorted[i]->expires_ms);
 		rc = query_run(&q);
-		if (rc == ERR_EXISTS) /* a CHECK of the schema: the only constraint an upsert can break */
+		if (rc == ERR_INVAL) /* a CHECK of the schema */
 			return err_set(err, ERR_INVAL, "entry %s: expiry is negative", sorted[i]->cidr);
 		if (rc < 0)
 			return rc;

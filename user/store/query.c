@@ -5,9 +5,27 @@
 
 static const char *const sql_text[] = {
 #define X(sym, sql) [STORE_SQL_##sym] = sql,
-	STORE_STATEMENTS(X)
+	STORE_STATEMENTS(X) STORE_BOOKS_STATEMENTS(X)
 #undef X
 };
+
+/* A trigger's RAISE and a broken CHECK are the caller's mistakes; a sum that left 64 bits arrives as a REAL, which a
+ * STRICT table refuses. */
+static int code_of_constraint(int sqlite_code)
+{
+	switch (sqlite_code) {
+	case SQLITE_CONSTRAINT_UNIQUE:
+	case SQLITE_CONSTRAINT_PRIMARYKEY:
+	case SQLITE_CONSTRAINT_ROWID:
+		return ERR_EXISTS;
+	case SQLITE_CONSTRAINT_DATATYPE:
+		return ERR_RANGE;
+	case SQLITE_CONSTRAINT_TRIGGER:
+		return ERR_PERM;
+	default:
+		return ERR_INVAL;
+	}
+}
 
 static int code_of(int sqlite_code)
 {
@@ -27,7 +45,7 @@ static int code_of(int sqlite_code)
 	case SQLITE_NOMEM:
 		return ERR_NOMEM;
 	case SQLITE_CONSTRAINT:
-		return ERR_EXISTS;
+		return code_of_constraint(sqlite_code);
 	case SQLITE_TOOBIG:
 		return ERR_RANGE;
 	default:
@@ -35,7 +53,7 @@ static int code_of(int sqlite_code)
 	}
 }
 
-static const char *advice(int code)
+static const char *advice(int code, int sqlite_code)
 {
 	switch (code) {
 	case ERR_BUSY:
@@ -44,8 +62,8 @@ static const char *advice(int code)
 		return " (free some disk space, then try again)";
 	case ERR_CORRUPT:
 		return " (restore it from a backup)";
-	case ERR_PERM:
-		return " (the file and its folder must be writable)";
+	case ERR_PERM: /* a trigger says by itself why */
+		return sqlite_code == SQLITE_CONSTRAINT_TRIGGER ? "" : " (the file and its folder must be writable)";
 	default:
 		return "";
 	}
@@ -56,10 +74,12 @@ int store_fail(struct store *s, struct err *err, const char *what)
 	int sqlite_code = sqlite3_extended_errcode(s->db);
 	int code = code_of(sqlite_code);
 
+	if (sqlite_code == SQLITE_ERROR && strstr(sqlite3_errmsg(s->db), "integer overflow")) /* sum() */
+		return err_set(err, ERR_RANGE, "%s: a sum doesn't fit in 64 bits", what);
 	/* With SQLITE_IOERR and SQLITE_CANTOPEN the system's own error says more. */
 	if (code == ERR_IO && sqlite3_system_errno(s->db))
 		return err_errno(err, sqlite3_system_errno(s->db), "%s: %s", what, sqlite3_errmsg(s->db));
-	return err_set(err, code, "%s: %s%s", what, sqlite3_errmsg(s->db), advice(code));
+	return err_set(err, code, "%s: %s%s", what, sqlite3_errmsg(s->db), advice(code, sqlite_code));
 }
 
 int store_exec(struct store *s, const char *sql, struct err *err)
@@ -192,9 +212,30 @@ int txn_begin(struct txn *t, struct store *s, struct err *err)
 	return rc;
 }
 
+int txn_join(struct txn *t, struct store *s, struct err *err)
+{
+	return sqlite3_get_autocommit(s->db) ? txn_begin(t, s, err) : 0;
+}
+
+int txn_begin_read(struct txn *t, struct store *s, struct err *err)
+{
+	int rc = 0;
+
+	if (sqlite3_get_autocommit(s->db)) {
+		rc = run(s, STORE_SQL_BEGIN_READ, err);
+		if (rc == 0)
+			t->open = s;
+	}
+	return rc;
+}
+
 int txn_commit(struct txn *t, struct err *err)
 {
-	int rc = run(t->open, STORE_SQL_COMMIT, err);
+	int rc;
+
+	if (!t->open) /* joined: whoever began it commits it */
+		return 0;
+	rc = run(t->open, STORE_SQL_COMMIT, err);
 
 	if (rc == 0)
 		t->open = NULL;

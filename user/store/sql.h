@@ -1,8 +1,10 @@
-/* Every statement of the store, in one place. X(SYMBOL, "SQL") */
+/* Every statement of the store, in one place (those of the books in sql_books.h). X(SYMBOL, "SQL") */
 #ifndef STORE_SQL_H
 #define STORE_SQL_H
 
-#define TENANT_COLS "t.id, t.name, t.status, t.slot, s.incarnation, t.created_ms"
+#include "store/sql_books.h"
+
+#define TENANT_COLS "t.id, t.name, t.status, t.slot, s.incarnation, t.created_ms, t.tier"
 #define KEY_COLS                                                                                                       \
 	"k.id, k.tenant_id, k.name, k.hint, k.hash, k.status, k.slot, s.incarnation, k.created_ms, k.expires_ms"
 #define POLICY_COLS "id, created_ms, confirm_by_ms, active, actor, comment"
@@ -11,6 +13,7 @@
 	X(BEGIN, "BEGIN IMMEDIATE")                                                                                    \
 	X(COMMIT, "COMMIT")                                                                                            \
 	X(ROLLBACK, "ROLLBACK")                                                                                        \
+	X(BEGIN_READ, "BEGIN")                                                                                         \
 	/* slots are never deleted: the rows are 1..n without a gap, the next new one is max + 1 */                    \
 	X(SLOT_SMALLEST_FREE, "SELECT coalesce((SELECT min(slot) FROM slots WHERE used = 0),"                          \
 			      " (SELECT coalesce(max(slot), 0) + 1 FROM slots))")                                      \
@@ -21,6 +24,7 @@
 	X(TENANT_INSERT, "INSERT INTO tenants (id, name, status, slot, created_ms) VALUES (?1, ?2, 0, ?3, ?4)")        \
 	X(TENANT_GET, "SELECT " TENANT_COLS " FROM tenants t JOIN slots s USING (slot) WHERE t.id = ?1")               \
 	X(TENANT_EACH, "SELECT " TENANT_COLS " FROM tenants t JOIN slots s USING (slot) ORDER BY t.id")                \
+	X(TENANT_TIER, "UPDATE tenants SET tier = ?2 WHERE id = ?1")                                                   \
 	X(TENANT_STATUS, "UPDATE tenants SET status = ?2 WHERE id = ?1")                                               \
 	X(KEY_INSERT, "INSERT INTO keys (id, tenant_id, name, hint, hash, status, slot, created_ms, expires_ms)"       \
 		      " VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8)")                                                   \
@@ -54,7 +58,7 @@
 
 enum store_statement {
 #define X(sym, sql) STORE_SQL_##sym,
-	STORE_STATEMENTS(X)
+	STORE_STATEMENTS(X) STORE_BOOKS_STATEMENTS(X)
 #undef X
 		STORE_SQL_COUNT,
 };

@@ -67,24 +67,19 @@ static int set_up(struct store *s, struct err *err)
 	return rc;
 }
 
-static int check_sound(struct store *s, struct err *err)
+static int set_up_books(struct store *s, struct err *err)
 {
-	sqlite3_stmt *stmt = NULL;
-	char text[200] = "";
 	int rc;
 
-	if (sqlite3_prepare_v2(s->db, "PRAGMA quick_check(1)", -1, &stmt, NULL) != SQLITE_OK)
-		return store_fail(s, err, "checking the database");
-	if (sqlite3_step(stmt) != SQLITE_ROW) {
-		rc = store_fail(s, err, "checking the database");
-		sqlite3_finalize(stmt);
-		return rc;
-	}
-	sqlite3_snprintf(sizeof(text), text, "%s", (const char *)sqlite3_column_text(stmt, 0));
-	sqlite3_finalize(stmt);
-	if (strcmp(text, "ok") == 0)
-		return 0;
-	return err_set(err, ERR_CORRUPT, "damaged: %s; restore it from a backup", text);
+	/* Roll-up sorts its few thousand rows in memory; a sandboxed daemon may have no folder for temporary files. */
+	rc = store_exec(s, "PRAGMA temp_store = MEMORY", err);
+	/* Pages. Checkpoints are store_books_checkpoint's, when the writer is idle; this bounds the log when it never
+	 * is. */
+	if (rc == 0)
+		rc = store_exec(s, "PRAGMA wal_autocheckpoint = 8000", err);
+	if (rc == 0)
+		rc = sums_register(s, err);
+	return rc;
 }
 
 int store_open(const char *path, const struct store_opts *opts, struct store **ret, struct err *err)
@@ -101,13 +96,16 @@ int store_open(const char *path, const struct store_opts *opts, struct store **r
 	if (!s)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	s->sha256 = opts->sha256;
+	s->schema = opts->schema == STORE_SCHEMA_BOOKS ? &schema_books : &schema_control;
 	if (sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
 		rc = s->db ? store_fail(s, err, "opening") : err_set(err, ERR_NOMEM, "out of memory");
 	} else {
 		sqlite3_busy_timeout(s->db, (int)opts->busy_timeout_ms);
 		rc = set_up(s, err);
+		if (rc == 0 && s->schema == &schema_books)
+			rc = set_up_books(s, err);
 		if (rc == 0)
-			rc = check_sound(s, err);
+			rc = check_at_open(s, err);
 		if (rc == 0)
 			rc = store_migrate(s, err);
 	}

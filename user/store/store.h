@@ -32,8 +32,8 @@ void store_close(struct store *s);
 /* A consistent copy of the whole database while others write to it. ERR_EXISTS: `path` is there already; on failure
  * no file is left. */
 int store_backup(struct store *s, const char *path, struct err *err) MUST_CHECK;
-/* quick_check of everything, also of what store_open left out for its size (the books' usage and transfers); reads the whole
- * file. ERR_CORRUPT names the first damage. */
+/* quick_check of everything, also of what store_open left out for its size (the books' usage and transfers); reads the
+ * whole file. ERR_CORRUPT names the first damage. */
 int store_check(struct store *s, struct err *err) MUST_CHECK;
 
 /* ---- tenants: id chosen by the operator; the slot (subject) is the smallest free one, shared number space with

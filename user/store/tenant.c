@@ -52,6 +52,7 @@ static void read_tenant(struct query *q, struct tenant *t)
 	t->subject = (uint32_t)sqlite3_column_int64(q->stmt, 3);
 	t->incarnation = (uint32_t)sqlite3_column_int64(q->stmt, 4);
 	t->created_ms = sqlite3_column_int64(q->stmt, 5);
+	query_column_text(q, 6, t->tier, sizeof(t->tier));
 }
 
 static int insert_tenant(struct store *s, const struct tenant *t, struct err *err)
@@ -73,7 +74,7 @@ int store_tenant_create(struct store *s, const char *actor, const char *id, cons
 			struct err *err)
 {
 	_cleanup_(txn_end) struct txn txn = TXN_INIT;
-	struct tenant t = {.status = TENANT_ACTIVE, .created_ms = clock_wall_ms()};
+	struct tenant t = {.status = TENANT_ACTIVE, .created_ms = clock_wall_ms(), .tier = TENANT_TIER_DEFAULT};
 	int rc;
 
 	rc = check_id(id, err);
@@ -143,6 +144,34 @@ int store_tenant_set_status(struct store *s, const char *actor, const char *id, 
 	if (rc == 0)
 		rc = audit_add(s, actor, status == TENANT_DISABLED ? "tenant.disable" : "tenant.enable", id, err, "%s",
 			       "");
+	return rc < 0 ? rc : txn_commit(&txn, err);
+}
+
+static int update_tier(struct store *s, const char *id, const char *tier, struct err *err)
+{
+	_cleanup_(query_done) struct query q = query_begin(s, STORE_SQL_TENANT_TIER, err);
+	int rc;
+
+	query_text(&q, id);
+	query_text(&q, tier);
+	rc = query_run(&q);
+	if (rc == 0 && !query_changes(&q))
+		return no_tenant(id, err);
+	return rc;
+}
+
+int store_tenant_set_tier(struct store *s, const char *actor, const char *id, const char *tier, struct err *err)
+{
+	_cleanup_(txn_end) struct txn txn = TXN_INIT;
+	int rc;
+
+	rc = name_check("tier", tier, TENANT_TIER_MAX, err);
+	if (rc == 0)
+		rc = txn_begin(&txn, s, err);
+	if (rc == 0)
+		rc = update_tier(s, id, tier, err);
+	if (rc == 0)
+		rc = audit_add(s, actor, "tenant.tier", id, err, "tier=%s", tier);
 	return rc < 0 ? rc : txn_commit(&txn, err);
 }
 
