@@ -1,13 +1,14 @@
-/* Finance's side of the books: explain a charge, reconcile, settle a period, statements, provider invoices. Works on a store
- * of its own connection (reading beside the ledger thread); what writes goes through ledger_run().
+/* Finance's side of the books: explain a charge, reconcile, settle a period, statements, provider invoices. Works on a
+ * store of its own connection (reading beside the ledger thread); what writes goes through ledger_run().
  *
  * Invariants (tests cite them):
  *  K1  An explanation recomputes the charge from its frozen rule and its tokens by price_compute; it says so when that
  *      is not the stored number.
- *  K2  A settlement covers the usage posted in [from, to) of its period, all of it and nothing else; it can only be made
- *      when the period is over, and once.
- *  K3  exact amount + carried in = invoice in whole cents + carried out, for each tenant; so invoices never drift from the
- *      exact sum by more than half a cent.
+ *  K2  A settlement covers the usage posted in [from, to) of its period, all of it and nothing else; it can only be
+ *      made when the period is over, and once. Settled periods follow each other: none overlaps another, and nothing
+ *      that moved lies between two.
+ *  K3  exact amount + carried in = invoice in whole cents + carried out, for each tenant; so invoices never drift from
+ *      the exact sum by more than half a cent. Exact amount: charges less refunds less SLA credits.
  *  K4  Sum of the statements' prices = the period's revenue; sum of payables = its cost.
  */
 #ifndef LEDGER_BOOKS_H
@@ -18,13 +19,18 @@
 #include "store/books.h"
 
 /* ---- explain.c */
+/* Stable words, as the control API and exports have them: "deposit", "sla_credit"; "tenant", "payable"; "reported". */
+const char *books_transfer_name(enum transfer_kind kind);
+const char *books_account_kind_name(enum account_kind kind);
+const char *books_source_name(enum usage_source source);
+
 struct books_explanation {
 	struct usage_record record;
 	bool have_rule;
 	struct price_rule rule;
 	struct price_steps steps;
-	bool matches;            /* recomputed cost and price are the stored ones */
-	char why[200];           /* when there is nothing to recompute, or it differs */
+	bool matches;  /* recomputed cost and price are the stored ones, and those of the transfers */
+	char why[200]; /* when there is nothing to recompute (then it matches), or it differs */
 	char tenant[ACCOUNT_NAME_MAX];
 	struct transfer transfers[16]; /* the first ones */
 	size_t n_transfers;
@@ -34,27 +40,34 @@ int books_explain(struct store *s, const struct request_id *id, struct books_exp
 		  struct err *err) MUST_CHECK;
 
 /* ---- reconcile.c */
+#define BOOKS_SUBJECT_MAX 128
 struct books_report {
 	uint64_t records_checked, differences;
 	int64_t started_ms, took_ms;
 	struct store_difference first[64];
+	char subject[64][BOOKS_SUBJECT_MAX]; /* of each: "req_...", "account 3", "openai 2026-11 gpt-4o" */
 	size_t n_first;
 };
-/* Ledger sums, balances, holds and usage records agree; every charge recomputes (K1). Read only; `full` recomputes every
- * record, else those after `after_usage_id`. Differences are for the caller to store (books_record). */
+/* Ledger sums, balances and usage records agree; every charge recomputes (K1); settlements are unaltered and, when
+ * `full`, still say what the records say. Read only; `full` looks at every record, else at those after
+ * `after_usage_id`. Differences are for the caller to store (books_record). Open holds are the ledger's: it ends those
+ * whose time is over. */
 int books_reconcile(struct store *s, bool full, int64_t after_usage_id, int64_t now_ms, struct books_report *ret,
 		    int64_t *ret_last_usage_id, struct err *err) MUST_CHECK;
-/* [ledger thread] Stores a report's differences as discrepancies. */
+/* [ledger thread] Stores a report's differences as discrepancies; when it has more than its first ones, one more says
+ * so. */
 int books_record(struct store *s, const struct books_report *r, int64_t now_ms, struct err *err) MUST_CHECK;
 
 /* ---- period.c: "2026-11" (month), "2026-11-24" (day), UTC */
 int books_period_parse(const char *text, int64_t *ret_from_ms, int64_t *ret_to_ms, struct err *err) MUST_CHECK;
 
 /* ---- settlement.c */
-/* [ledger thread] Makes and stores it. ERR_INVAL: the period isn't over or overlaps a settled one in part; ERR_EXISTS: settled. */
+/* [ledger thread] Makes and stores it. ERR_EXISTS: settled; ERR_INVAL: the period isn't over, overlaps a settled one, lies
+ * before one, or leaves out what moved before it; ERR_CORRUPT: calls and transfers disagree (reconcile first). */
 int books_settle(struct store *s, const char *actor, const char *period, int64_t now_ms, struct store_settlement *ret,
 		 struct err *err) MUST_CHECK;
-/* What books_settle would say of the period so far, storing nothing; for drafts. Lines are malloc'ed. */
+/* What books_settle would say of the period so far, storing nothing. While calls are being posted, sums read one after the
+ * other may be some calls apart. ERR_INVAL: it has not begun. Lines are malloc'ed. */
 int books_draft(struct store *s, const char *period, int64_t now_ms, struct store_settlement *ret,
 		struct store_settlement_line **ret_lines, size_t *ret_n, struct err *err) MUST_CHECK;
 /* Recomputes the stored hash over the stored lines. ERR_CORRUPT. */
@@ -66,11 +79,12 @@ struct books_statement_opts {
 	const char *period;
 	const char *tenant; /* NULL: the settlement as a whole, with payables and margin */
 	enum books_format format;
-	bool draft;         /* of a period that isn't settled */
+	bool draft; /* of a period that isn't settled */
 	int64_t now_ms;
 };
-int books_statement(struct store *s, const struct books_statement_opts *o, struct buf *out,
-		    struct err *err) MUST_CHECK;
+/* Provider cost and margin are in the whole, never in a tenant's. ERR_NOT_FOUND: not settled, or the tenant has no statement
+ * in it; ERR_EXISTS: a draft of a settled period; ERR_FULL: longer than out->max. */
+int books_statement(struct store *s, const struct books_statement_opts *o, struct buf *out, struct err *err) MUST_CHECK;
 
 /* ---- invoice.c: CSV with a header line: model,amount[,calls][,input_tokens][,cached_input_tokens][,output_tokens] */
 struct books_invoice_error {
@@ -80,8 +94,8 @@ struct books_invoice_error {
 /* ERR_INVAL with all errors (at most *n); lines are malloc'ed. */
 int books_invoice_parse(const char *text, size_t len, struct store_invoice_line **ret, size_t *ret_n,
 			struct books_invoice_error *errors, size_t *n_errors, struct err *err) MUST_CHECK;
-/* An imported invoice against our own records of that provider and period; differences above `tolerance_nano` (amount) or in
- * tokens go to the report. */
+/* An imported invoice against our own records of that provider and period; differences above `tolerance_nano` (amount)
+ * or in tokens go to the report. */
 int books_invoice_compare(struct store *s, const char *provider, const char *period, int64_t tolerance_nano,
 			  struct books_report *ret, struct err *err) MUST_CHECK;
 
