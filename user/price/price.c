@@ -1,12 +1,13 @@
 /* The formula. price_compute and price_amounts are one function with two results, so that they can't differ.
  *
  * Why 128 bits are enough, for inputs within the ranges that check.c keeps:
- *   exact cost      rate (<= 1e15) x tokens (<= 2^53), over at most 2^53 input and 2^53 output tokens: <= 1.9e31;
- *                   <= 9.3e24 once the cost in nano-units is known to fit an int64_t
- *   margin          1e6 x 1e6 x 1e6 (three factors times 1e4): <= 1e18
- *   price           exact cost x 1e6 <= 9.3e30; `multiplier`: exact cost x factors <= 9.3e42 does not fit in theory,
- * but what passes 2^128 there is above 2^63 after a division by at most 1e18: ERR_RANGE either way Products and sums
- * are checked all the same: a change of a range shall be an error and not a wrong price. */
+ *  - exact cost: rate (<= 1e15) x tokens, at most 2^53 of input and 2^53 of output: <= 1.9e31; and once the cost in
+ *    nano-units is known to fit an int64_t, <= 9.3e24.
+ *  - margin: three factors times 1e4, 1e6 each: <= 1e18, an int64_t.
+ *  - price: exact cost x 1e6 <= 9.3e30. `multiplier` where it isn't clamped: factors of at most 1 / (1 - 0.95) = 20,
+ *    times 1e12; exact cost x factors <= 1.9e38, and 2^128 is 3.4e38.
+ *
+ * Products and sums are checked all the same: a change of a range shall become an error and not a wrong price. */
 #include "price/price.h"
 
 #include <stdbool.h>
@@ -15,7 +16,7 @@ typedef unsigned __int128 u128;
 
 #define PER_MILLION 1000000u /* rates are per million tokens */
 #define E12 1000000000000ull /* margins have twelve decimals: three factors of four */
-#define E8 100000000u        /* 1e4 to 1e12 */
+#define E8 100000000u        /* from four decimals to twelve */
 
 /* What the exact cost (in millionths of a nano-unit) is multiplied with to become the price in nano-units. */
 struct markup {
