@@ -7,35 +7,65 @@ struct admin_route {
 	const char *method, *path; /* "{}" stands for one part */
 	void (*handle)(struct admin_call *c);
 	bool open; /* no token needed */
+	enum job_lane lane;
+	bool billing; /* needs the books */
 };
 
+/* Here, so that the rows stay one line each. */
+#define LANE_SHORT false, JOB_SHORT, true
+#define LANE_LONG false, JOB_LONG, true
+#define NOW_BILLING false, JOB_NONE, true
+
 static const struct admin_route routes[] = {
-	{"GET", "/healthz", handle_health, true},
-	{"GET", "/readyz", handle_ready, true},
-	{"GET", "/metrics", handle_metrics, true},
-	{"GET", "/admin/v1/status", handle_status, false},
-	{"GET", "/admin/v1/stats", handle_stats, false},
-	{"GET", "/admin/v1/tenants", handle_tenants_list, false},
-	{"POST", "/admin/v1/tenants", handle_tenant_create, false},
-	{"POST", "/admin/v1/tenants/{}/disable", handle_tenant_disable, false},
-	{"POST", "/admin/v1/tenants/{}/enable", handle_tenant_enable, false},
-	{"GET", "/admin/v1/keys", handle_keys_list, false},
-	{"POST", "/admin/v1/keys", handle_key_create, false},
-	{"POST", "/admin/v1/keys/{}/disable", handle_key_disable, false},
-	{"POST", "/admin/v1/keys/{}/enable", handle_key_enable, false},
-	{"DELETE", "/admin/v1/keys/{}", handle_key_delete, false},
-	{"GET", "/admin/v1/lists/{}", handle_list_show, false},
-	{"POST", "/admin/v1/lists/{}", handle_list_add, false},
-	{"DELETE", "/admin/v1/lists/{}", handle_list_del, false},
-	{"POST", "/admin/v1/policy/check", handle_policy_check, false},
-	{"POST", "/admin/v1/policy/diff", handle_policy_diff, false},
-	{"POST", "/admin/v1/policy/apply", handle_policy_apply, false},
-	{"POST", "/admin/v1/policy/confirm", handle_policy_confirm, false},
-	{"POST", "/admin/v1/policy/rollback", handle_policy_rollback, false},
-	{"GET", "/admin/v1/policy", handle_policy_show, false},
-	{"GET", "/admin/v1/policy/versions", handle_policy_versions, false},
-	{"GET", "/admin/v1/limits", handle_limits, false},
-	{"GET", "/admin/v1/explain", handle_explain, false},
+	{"GET", "/healthz", handle_health, true, JOB_NONE, false},
+	{"GET", "/readyz", handle_ready, true, JOB_NONE, false},
+	{"GET", "/metrics", handle_metrics, true, JOB_NONE, false},
+	{"GET", "/admin/v1/status", handle_status, false, JOB_NONE, false},
+	{"GET", "/admin/v1/stats", handle_stats, false, JOB_NONE, false},
+	{"GET", "/admin/v1/tenants", handle_tenants_list, false, JOB_NONE, false},
+	{"POST", "/admin/v1/tenants", handle_tenant_create, false, JOB_NONE, false},
+	{"POST", "/admin/v1/tenants/{}/disable", handle_tenant_disable, false, JOB_NONE, false},
+	{"POST", "/admin/v1/tenants/{}/enable", handle_tenant_enable, false, JOB_NONE, false},
+	{"POST", "/admin/v1/tenants/{}/tier", handle_tenant_tier, false, JOB_NONE, false},
+	{"GET", "/admin/v1/keys", handle_keys_list, false, JOB_NONE, false},
+	{"POST", "/admin/v1/keys", handle_key_create, false, JOB_NONE, false},
+	{"POST", "/admin/v1/keys/{}/disable", handle_key_disable, false, JOB_NONE, false},
+	{"POST", "/admin/v1/keys/{}/enable", handle_key_enable, false, JOB_NONE, false},
+	{"DELETE", "/admin/v1/keys/{}", handle_key_delete, false, JOB_NONE, false},
+	{"GET", "/admin/v1/lists/{}", handle_list_show, false, JOB_NONE, false},
+	{"POST", "/admin/v1/lists/{}", handle_list_add, false, JOB_NONE, false},
+	{"DELETE", "/admin/v1/lists/{}", handle_list_del, false, JOB_NONE, false},
+	{"POST", "/admin/v1/policy/check", handle_policy_check, false, JOB_NONE, false},
+	{"POST", "/admin/v1/policy/diff", handle_policy_diff, false, JOB_NONE, false},
+	{"POST", "/admin/v1/policy/apply", handle_policy_apply, false, JOB_NONE, false},
+	{"POST", "/admin/v1/policy/confirm", handle_policy_confirm, false, JOB_NONE, false},
+	{"POST", "/admin/v1/policy/rollback", handle_policy_rollback, false, JOB_NONE, false},
+	{"GET", "/admin/v1/policy", handle_policy_show, false, JOB_NONE, false},
+	{"GET", "/admin/v1/policy/versions", handle_policy_versions, false, JOB_NONE, false},
+	{"GET", "/admin/v1/limits", handle_limits, false, JOB_NONE, false},
+	{"GET", "/admin/v1/explain", handle_explain, false, JOB_NONE, false},
+	{"GET", "/admin/v1/accounts", handle_accounts_list, NOW_BILLING},
+	{"GET", "/admin/v1/accounts/{}", handle_account_show, NOW_BILLING},
+	{"POST", "/admin/v1/accounts/{}/deposits", handle_account_deposit, LANE_SHORT},
+	{"POST", "/admin/v1/accounts/{}/adjustments", handle_account_adjust, LANE_SHORT},
+	{"POST", "/admin/v1/accounts/{}/refunds", handle_account_refund, LANE_SHORT},
+	{"PUT", "/admin/v1/accounts/{}/credit-line", handle_account_credit_line, LANE_SHORT},
+	{"GET", "/admin/v1/accounts/{}/transfers", handle_account_transfers, LANE_SHORT},
+	{"GET", "/admin/v1/usage", handle_usage_list, LANE_SHORT},
+	{"GET", "/admin/v1/prices", handle_prices_list, NOW_BILLING},
+	{"GET", "/admin/v1/prices/quote", handle_prices_quote, NOW_BILLING},
+	{"GET", "/admin/v1/bills/explain", handle_bill_explain, LANE_SHORT},
+	{"GET", "/admin/v1/bills/holds", handle_bill_holds, LANE_SHORT},
+	{"GET", "/admin/v1/bills/recoveries", handle_bill_recoveries, LANE_SHORT},
+	{"POST", "/admin/v1/bills/reconcile", handle_bill_reconcile, LANE_LONG},
+	{"GET", "/admin/v1/bills/discrepancies", handle_discrepancies_list, LANE_SHORT},
+	{"POST", "/admin/v1/bills/discrepancies/{}/close", handle_discrepancy_close, LANE_SHORT},
+	{"POST", "/admin/v1/bills/settlements", handle_settle, LANE_LONG},
+	{"GET", "/admin/v1/bills/settlements", handle_settlements_list, LANE_SHORT},
+	{"GET", "/admin/v1/bills/settlements/{}", handle_statement, LANE_LONG},
+	{"PUT", "/admin/v1/bills/invoices/{}", handle_invoice_put, LANE_LONG},
+	{"GET", "/admin/v1/bills/invoices/{}", handle_invoice_show, LANE_LONG},
+	{"POST", "/admin/v1/backup", handle_backup, false, JOB_LONG, false},
 };
 
 static bool path_matches(const char *pattern, const char *path, char *part, size_t size)
@@ -120,7 +150,7 @@ static void on_head(struct http_exchange *x, void *arg)
 
 static void on_request(struct http_exchange *x, void *arg)
 {
-	struct admin_call c = {.a = arg, .x = x, .actor = "nobody"};
+	struct admin_call c = {.a = arg, .x = x, .actor = "nobody", .query = http_query(x)};
 	const struct admin_route *r;
 	bool known;
 
@@ -132,7 +162,12 @@ static void on_request(struct http_exchange *x, void *arg)
 		return;
 	}
 	http_body(x, &c.body, &c.body_len);
-	r->handle(&c);
+	if (r->billing && !c.a->o.ledger)
+		reply_error(&c, 409, "billing_off", "Billing is off (billing.enabled in the configuration): no books.");
+	else if (r->lane != JOB_NONE)
+		job_start(&c, r->lane, r->handle); /* M4 */
+	else
+		r->handle(&c);
 }
 
 static void on_refuse(struct http_exchange *x, enum http_refusal why, void *arg)
@@ -155,16 +190,16 @@ static void on_refuse(struct http_exchange *x, enum http_refusal why, void *arg)
 
 static void on_gone(struct http_exchange *x, void *arg)
 {
-	(void)x;
-	(void)arg;
+	if (http_user(x) && http_user(x) != arg)
+		job_forget(http_user(x));
+	http_set_user(x, NULL);
 }
 
 static void on_finished(struct http_exchange *x, bool complete, uint64_t bytes_sent, void *arg)
 {
-	(void)x;
 	(void)complete;
 	(void)bytes_sent;
-	(void)arg;
+	on_gone(x, arg);
 }
 
 const struct http_handler admin_handler = {
@@ -182,6 +217,10 @@ int admin_new(const struct admin_opts *opts, struct admin **ret, struct err *err
 
 	if (!a)
 		return err_set(err, ERR_NOMEM, "no memory for the control API");
+	if (jobs_init(a, err) < 0) {
+		free(a);
+		return ERR_NOMEM;
+	}
 	a->o = *opts;
 	for (unsigned i = 0; i < 32; i++) {
 		a->token[2 * i] = hex[opts->token[i] >> 4];
@@ -191,9 +230,16 @@ int admin_new(const struct admin_opts *opts, struct admin **ret, struct err *err
 	return 0;
 }
 
+void admin_stop(struct admin *a)
+{
+	jobs_stop(a);
+}
+
 void admin_free(struct admin *a)
 {
-	if (a)
-		explicit_bzero(a->token, sizeof(a->token));
+	if (!a)
+		return;
+	jobs_done(a);
+	explicit_bzero(a->token, sizeof(a->token));
 	free(a);
 }

@@ -3,21 +3,31 @@
 #define ADMIN_INTERNAL_H
 
 #include "admin/admin.h"
+#include "admin/job.h"
 #include "base/buf.h"
 
 #include <jansson.h>
+#include <stdatomic.h>
 
 struct admin {
 	struct admin_opts o;
 	char token[65];
 	int64_t confirm_by_ms, confirm_id; /* of the active policy; 0 = nothing to confirm */
+	struct jobs *jobs;
+	_Atomic int64_t reconciled_upto; /* last usage id that a reconciliation has looked at */
+	_Atomic bool reconciling;
+	_Atomic uint64_t discrepancies_open;
 };
 
-/* One request. */
+/* One request: on the control thread, or as a job on a lane's (then `x` is NULL, and the control thread's store, kernel
+ * and ops are out of bounds). */
 struct admin_call {
 	struct admin *a;
 	struct http_exchange *x;
+	struct job *job;
+	struct store *books; /* jobs only; NULL without billing */
 	const char *actor;
+	const char *query;
 	const char *body;
 	size_t body_len;
 	char part[128]; /* what stands for {id} or {list} in the path, decoded */
@@ -72,6 +82,33 @@ void handle_policy_show(struct admin_call *c);
 void handle_policy_versions(struct admin_call *c);
 void handle_limits(struct admin_call *c);
 void handle_explain(struct admin_call *c);
+void handle_tenant_tier(struct admin_call *c);
+void handle_accounts_list(struct admin_call *c);
+void handle_account_show(struct admin_call *c);
+void handle_account_deposit(struct admin_call *c);
+void handle_account_adjust(struct admin_call *c);
+void handle_account_refund(struct admin_call *c);
+void handle_account_credit_line(struct admin_call *c);
+void handle_account_transfers(struct admin_call *c);
+void handle_usage_list(struct admin_call *c);
+void handle_prices_list(struct admin_call *c);
+void handle_prices_quote(struct admin_call *c);
+void handle_bill_explain(struct admin_call *c);
+void handle_bill_holds(struct admin_call *c);
+void handle_bill_recoveries(struct admin_call *c);
+void handle_bill_reconcile(struct admin_call *c);
+void handle_discrepancies_list(struct admin_call *c);
+void handle_discrepancy_close(struct admin_call *c);
+void handle_settle(struct admin_call *c);
+void handle_settlements_list(struct admin_call *c);
+void handle_statement(struct admin_call *c);
+void handle_invoice_put(struct admin_call *c);
+void handle_invoice_show(struct admin_call *c);
+void handle_backup(struct admin_call *c);
+
+/* ---- prices.c */
+bool tier_known(const struct admin *a, const char *tier);
+void reply_unknown_tier(struct admin_call *c, const char *tier);
 
 /* ---- limits.c */
 json_t *dimensions_json(struct admin *a, uint32_t subject);

@@ -40,7 +40,7 @@ bool percent_decode(const char *s, size_t len, char *ret, size_t size)
 
 bool query_get(const struct admin_call *c, const char *name, char *ret, size_t size)
 {
-	const char *at = http_query(c->x);
+	const char *at = c->query;
 	size_t want = strlen(name);
 
 	while (*at) {

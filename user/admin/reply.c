@@ -4,11 +4,22 @@
 #include <stdio.h>
 #include <string.h>
 
+/* body NULL: out of memory. */
 static void reply_bytes(struct admin_call *c, int status, const char *type, char *body, size_t len)
 {
 	const struct http_header h[] = {{"content-type", type}, {"cache-control", "no-store"}};
 
-	http_respond_take(c->x, status, h, ARRAY_SIZE(h), body, len);
+	if (c->job) { /* the control thread gives it */
+		free(c->job->answer);
+		c->job->status = status;
+		c->job->type = type;
+		c->job->answer = body;
+		c->job->answer_len = len;
+	} else if (body) {
+		http_respond_take(c->x, status, h, ARRAY_SIZE(h), body, len);
+	} else {
+		http_respond(c->x, 503, NULL, 0, NULL, 0);
+	}
 }
 
 void reply_json(struct admin_call *c, int status, json_t *body)
@@ -16,22 +27,14 @@ void reply_json(struct admin_call *c, int status, json_t *body)
 	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
 
 	json_decref(body);
-	if (!text) {
-		http_respond(c->x, 503, NULL, 0, NULL, 0);
-		return;
-	}
-	reply_bytes(c, status, "application/json", text, strlen(text));
+	reply_bytes(c, status, "application/json", text, text ? strlen(text) : 0);
 }
 
 void reply_text(struct admin_call *c, int status, const char *type, struct buf *text)
 {
 	size_t len = text->len;
-	char *body = buf_steal(text);
 
-	if (body)
-		reply_bytes(c, status, type, body, len);
-	else
-		http_respond(c->x, 503, NULL, 0, NULL, 0);
+	reply_bytes(c, status, type, buf_steal(text), len);
 }
 
 void reply_error(struct admin_call *c, int status, const char *code, const char *fmt, ...)

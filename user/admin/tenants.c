@@ -6,7 +6,7 @@
 
 static json_t *tenant_json(const struct tenant *t)
 {
-	return json_pack("{s:s,s:s,s:s,s:I,s:I}", "id", t->id, "name", t->name, "status",
+	return json_pack("{s:s,s:s,s:s,s:s,s:I,s:I}", "id", t->id, "name", t->name, "tier", t->tier, "status",
 			 t->status == TENANT_ACTIVE ? "active" : "disabled", "subject", (json_int_t)t->subject,
 			 "created_ms", (json_int_t)t->created_ms);
 }
@@ -42,10 +42,27 @@ void handle_tenants_list(struct admin_call *c)
 	reply_json(c, 200, json_pack("{s:o}", "tenants", list));
 }
 
+/* A new tenant is of the default tier for the store: another one is a second step. */
+static int create_tenant(struct admin_call *c, const char *id, const char *name, const char *tier, struct tenant *ret,
+			 struct err *err)
+{
+	struct store *s = c->a->o.store;
+	int rc = store_tenant_create(s, c->actor, id, *name ? name : id, ret, err);
+
+	if (rc == 0 && *tier && strcmp(tier, ret->tier) != 0) {
+		rc = store_tenant_set_tier(s, c->actor, id, tier, err);
+		if (rc == 0)
+			rc = store_tenant_get(s, id, ret, err);
+		if (rc < 0)
+			err_prefix(err, "the tenant is made, but of tier %s", TENANT_TIER_DEFAULT);
+	}
+	return rc;
+}
+
 void handle_tenant_create(struct admin_call *c)
 {
 	json_t *o = body_object(c);
-	const char *id, *name;
+	const char *id, *name, *tier;
 	struct tenant t;
 	struct err err;
 
@@ -53,12 +70,40 @@ void handle_tenant_create(struct admin_call *c)
 		return;
 	id = body_string(c, o, "id", TENANT_ID_MAX - 1, true);
 	name = id ? body_string(c, o, "name", TENANT_NAME_MAX - 1, false) : NULL;
-	if (name) {
-		if (store_tenant_create(c->a->o.store, c->actor, id, *name ? name : id, &t, &err) < 0 ||
+	tier = name ? body_string(c, o, "tier", TENANT_TIER_MAX - 1, false) : NULL;
+	if (tier && *tier && !tier_known(c->a, tier)) {
+		reply_unknown_tier(c, tier);
+	} else if (tier) {
+		if (create_tenant(c, id, name, tier, &t, &err) < 0 ||
 		    c->a->o.ops.tenant_put(c->a->o.ops.arg, &t, &err) < 0)
 			reply_err(c, &err);
 		else
 			reply_json(c, 201, tenant_json(&t));
+	}
+	json_decref(o);
+}
+
+void handle_tenant_tier(struct admin_call *c)
+{
+	json_t *o = body_object(c);
+	const char *tier;
+	struct tenant t;
+	struct err err;
+
+	if (!o)
+		return;
+	tier = body_string(c, o, "tier", TENANT_TIER_MAX - 1, true);
+	if (tier && store_tenant_get(c->a->o.store, c->part, &t, &err) < 0) {
+		reply_err(c, &err);
+	} else if (tier && !tier_known(c->a, tier)) {
+		reply_unknown_tier(c, tier);
+	} else if (tier) {
+		if (store_tenant_set_tier(c->a->o.store, c->actor, c->part, tier, &err) < 0 ||
+		    store_tenant_get(c->a->o.store, c->part, &t, &err) < 0 ||
+		    c->a->o.ops.tenant_put(c->a->o.ops.arg, &t, &err) < 0)
+			reply_err(c, &err);
+		else
+			reply_json(c, 200, tenant_json(&t));
 	}
 	json_decref(o);
 }
