@@ -6,7 +6,6 @@
 
 /* Entries of a list shown one by one; the rest is counted. */
 #define SHOWN_MAX 50
-#define NAME_MAX_BYTES 1200 /* of two patterns and a time */
 
 /* ---- single values */
 
@@ -70,14 +69,15 @@ static void diff_supply(struct buf *out, const struct policy_prices *a, const st
 		diff_value(out, "supply.", &values[i]);
 }
 
-/* ---- lists: entries of the same name are the same entry */
+/* ---- lists */
 
 struct list {
 	const char *name;
 	const void *a, *b;
 	size_t n_a, n_b, size;
 	bool ordered; /* of which the first that matches counts */
-	void (*entry_name)(const void *entry, char buf[NAME_MAX_BYTES]);
+	bool (*same)(const void *a, const void *b);
+	void (*put_name)(struct buf *out, const void *entry);
 	/* The entry's values, from `a` to `b`, which may be the same. Returns how many. */
 	size_t (*values)(const void *a, const void *b, struct value to[4]);
 };
@@ -88,35 +88,32 @@ static const void *entry_at(const void *items, size_t size, size_t i)
 }
 
 /* Index of the entry, or n. */
-static size_t find_entry(const struct list *l, const void *items, size_t n, const char *name)
+static size_t find_entry(const struct list *l, const void *items, size_t n, const void *entry)
 {
-	char other[NAME_MAX_BYTES];
 	size_t i = 0;
 
-	for (; i < n; i++) {
-		l->entry_name(entry_at(items, l->size, i), other);
-		if (!strcmp(other, name))
-			break;
-	}
+	while (i < n && !l->same(entry_at(items, l->size, i), entry))
+		i++;
 	return i;
 }
 
-static void show_entry(struct buf *out, const struct list *l, char sign, const char *name, const void *entry)
+static void show_entry(struct buf *out, const struct list *l, char sign, const void *entry)
 {
 	struct value values[4];
 	size_t n = l->values(entry, entry, values);
 	char text[64];
 
-	buf_printf(out, "prices.%s: %c %s:", l->name, sign, name);
+	buf_printf(out, "prices.%s: %c ", l->name, sign);
+	l->put_name(out, entry);
 	for (size_t i = 0; i < n; i++) {
 		format(values[i].type, values[i].to, text);
-		buf_printf(out, "%s %s %s", i ? "," : "", values[i].name, text);
+		buf_printf(out, "%s %s %s", i ? "," : ":", values[i].name, text);
 	}
 	buf_puts(out, "\n");
 }
 
 /* False when they are the same. */
-static bool show_changes(struct buf *out, const struct list *l, const char *name, const void *a, const void *b)
+static bool show_changes(struct buf *out, const struct list *l, const void *a, const void *b)
 {
 	struct value values[4];
 	size_t n = l->values(a, b, values), shown = 0;
@@ -127,9 +124,11 @@ static bool show_changes(struct buf *out, const struct list *l, const char *name
 			continue;
 		format(values[i].type, values[i].from, from);
 		format(values[i].type, values[i].to, to);
-		if (!shown++)
-			buf_printf(out, "prices.%s: %s:", l->name, name);
-		buf_printf(out, "%s %s %s -> %s", shown > 1 ? "," : "", values[i].name, from, to);
+		if (!shown++) {
+			buf_printf(out, "prices.%s: ", l->name);
+			l->put_name(out, b);
+		}
+		buf_printf(out, "%s %s %s -> %s", shown > 1 ? "," : ":", values[i].name, from, to);
 	}
 	if (shown)
 		buf_puts(out, "\n");
@@ -151,41 +150,35 @@ static void count_line(struct buf *out, const struct tally *t, size_t before)
 
 static void diff_removed(struct buf *out, const struct list *l, struct tally *t)
 {
-	char name[NAME_MAX_BYTES];
-
 	for (size_t i = 0; i < l->n_a; i++) {
 		const void *entry = entry_at(l->a, l->size, i);
 		size_t before = out->len;
 
-		l->entry_name(entry, name);
-		if (find_entry(l, l->b, l->n_b, name) < l->n_b)
+		if (find_entry(l, l->b, l->n_b, entry) < l->n_b)
 			continue;
 		t->removed++;
-		show_entry(out, l, '-', name, entry);
+		show_entry(out, l, '-', entry);
 		count_line(out, t, before);
 	}
 }
 
-/* Returns whether the entries of both stand in another order. */
+/* Returns whether entries of both stand in another order. */
 static bool diff_kept_and_added(struct buf *out, const struct list *l, struct tally *t)
 {
-	char name[NAME_MAX_BYTES];
 	bool moved = false;
 	size_t last = 0;
 
 	for (size_t i = 0; i < l->n_b; i++) {
 		const void *entry = entry_at(l->b, l->size, i);
-		size_t before = out->len, at;
+		size_t before = out->len, at = find_entry(l, l->a, l->n_a, entry);
 
-		l->entry_name(entry, name);
-		at = find_entry(l, l->a, l->n_a, name);
 		if (at == l->n_a) {
 			t->added++;
-			show_entry(out, l, '+', name, entry);
+			show_entry(out, l, '+', entry);
 		} else {
 			moved |= at < last;
 			last = at;
-			t->changed += show_changes(out, l, name, entry_at(l->a, l->size, at), entry);
+			t->changed += show_changes(out, l, entry_at(l->a, l->size, at), entry);
 		}
 		count_line(out, t, before);
 	}
@@ -194,12 +187,10 @@ static bool diff_kept_and_added(struct buf *out, const struct list *l, struct ta
 
 static void show_order(struct buf *out, const struct list *l)
 {
-	char name[NAME_MAX_BYTES];
-
 	buf_printf(out, "prices.%s: another order, and the first match counts:", l->name);
 	for (size_t i = 0; i < l->n_b && i < SHOWN_MAX; i++) {
-		l->entry_name(entry_at(l->b, l->size, i), name);
-		buf_printf(out, "%s %s", i ? "," : "", name);
+		buf_puts(out, i ? ", " : " ");
+		l->put_name(out, entry_at(l->b, l->size, i));
 	}
 	buf_puts(out, l->n_b > SHOWN_MAX ? ", ...\n" : "\n");
 }
@@ -222,9 +213,14 @@ static void diff_list(struct buf *out, const struct list *l)
 
 /* ---- tiers, models, costs */
 
-static void tier_name(const void *entry, char buf[NAME_MAX_BYTES])
+static bool same_tier(const void *a, const void *b)
 {
-	snprintf(buf, NAME_MAX_BYTES, "%s", ((const struct policy_tier *)entry)->name);
+	return !strcmp(((const struct policy_tier *)a)->name, ((const struct policy_tier *)b)->name);
+}
+
+static void put_tier(struct buf *out, const void *entry)
+{
+	buf_puts(out, ((const struct policy_tier *)entry)->name);
 }
 
 static size_t tier_values(const void *a, const void *b, struct value to[4])
@@ -235,9 +231,14 @@ static size_t tier_values(const void *a, const void *b, struct value to[4])
 	return 1;
 }
 
-static void model_name(const void *entry, char buf[NAME_MAX_BYTES])
+static bool same_model(const void *a, const void *b)
 {
-	snprintf(buf, NAME_MAX_BYTES, "%s", ((const struct policy_model_factor *)entry)->match);
+	return !strcmp(((const struct policy_model_factor *)a)->match, ((const struct policy_model_factor *)b)->match);
+}
+
+static void put_model(struct buf *out, const void *entry)
+{
+	buf_puts(out, ((const struct policy_model_factor *)entry)->match);
 }
 
 static size_t model_values(const void *a, const void *b, struct value to[4])
@@ -248,14 +249,23 @@ static size_t model_values(const void *a, const void *b, struct value to[4])
 	return 1;
 }
 
-static void cost_name(const void *entry, char buf[NAME_MAX_BYTES])
+static bool same_cost(const void *pa, const void *pb)
+{
+	const struct policy_cost *a = pa, *b = pb;
+
+	return a->effective_ms == b->effective_ms && !strcmp(a->model, b->model) && !strcmp(a->provider, b->provider);
+}
+
+static void put_cost(struct buf *out, const void *entry)
 {
 	const struct policy_cost *c = entry;
-	char since[64] = "";
+	char since[64];
 
-	if (c->effective_ms)
+	buf_printf(out, "%s/%s", c->provider, c->model);
+	if (c->effective_ms) {
 		schema_format_exact(SCHEMA_TIME, (uint64_t)c->effective_ms, since);
-	snprintf(buf, NAME_MAX_BYTES, "%s/%s%s%s", c->provider, c->model, *since ? " from " : "", since);
+		buf_printf(out, " from %s", since);
+	}
 }
 
 static size_t cost_values(const void *a, const void *b, struct value to[4])
@@ -275,10 +285,12 @@ void policy_diff_prices(struct buf *out, const struct policy_prices *a, const st
 {
 	static const char *const formulas[] = {"margin", "multiplier"};
 	const struct list lists[] = {
-		{"tiers", a->tiers, b->tiers, a->n_tiers, b->n_tiers, sizeof(*a->tiers), false, tier_name, tier_values},
-		{"models", a->models, b->models, a->n_models, b->n_models, sizeof(*a->models), true, model_name,
-		 model_values},
-		{"costs", a->costs, b->costs, a->n_costs, b->n_costs, sizeof(*a->costs), true, cost_name, cost_values},
+		{"tiers", a->tiers, b->tiers, a->n_tiers, b->n_tiers, sizeof(*a->tiers), false, same_tier, put_tier,
+		 tier_values},
+		{"models", a->models, b->models, a->n_models, b->n_models, sizeof(*a->models), true, same_model,
+		 put_model, model_values},
+		{"costs", a->costs, b->costs, a->n_costs, b->n_costs, sizeof(*a->costs), true, same_cost, put_cost,
+		 cost_values},
 	};
 
 	diff_word(out, "currency", a->currency, b->currency);

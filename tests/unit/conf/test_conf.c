@@ -51,34 +51,52 @@ Test(conf, defaults)
 	cr_expect_eq(c->upstream.pool_max, 20000);
 	cr_expect_eq(c->upstream.pool_idle_ms, 60000);
 	cr_expect_eq(c->stop_timeout_ms, 30000);
+	cr_expect(c->billing.enabled);
+	cr_expect_str_eq(c->billing.path, "/var/lib/tollgate/books.db");
+	cr_expect_eq(c->billing.gather_us, 1000);
+	cr_expect_eq(c->billing.holds_max, 65536);
+	cr_expect_eq(c->billing.holds_sync_ms, 100);
+	cr_expect_eq(c->billing.hold_bytes_per_token, 1);
+	cr_expect_eq(c->billing.drain_timeout_ms, 30000);
+	cr_expect_eq(c->billing.drain_bytes_max, 4u << 20);
+	cr_expect_eq(c->billing.commit_timeout_ms, 30000);
+	cr_expect_eq(c->billing.idempotency_ttl_s, 86400);
+	cr_expect_eq(c->billing.idempotency_bytes_max, 1u << 20);
+	cr_expect_eq(c->billing.reconcile_interval_s, 3600);
 	cr_expect_str_eq(c->providers[0].api_key, "");
 	cr_expect_null(c->providers[0].ca_file);
 	cr_expect_str_eq(c->models[0].owned_by, "tollgate");
 	cr_expect_str_eq(c->models[0].deployments[0].upstream_model, "m");
 	cr_expect_eq(c->models[0].deployments[0].weight, 1);
 	cr_expect_eq(c->models[0].deployments[0].priority, 0);
+	cr_expect_eq(c->models[0].deployments[0].concurrency, 0);
 	conf_free(c);
 }
 
 Test(conf, values)
 {
-	struct conf *c = fixture_conf("listen:\n"
-				      "  - {address: 10.0.0.1:80}\n"
-				      "  - address: \"[fd00::1]:65535\"\n"
-				      "control: {listen: \"[::1]:9\", socket: /x/y, socket_mode: 0600}\n"
-				      "workers: 256\nuser: nobody\nstate_dir: /s\nlog: {format: json, level: error}\n"
-				      "kernel:\n"
-				      "  interfaces: [{name: eth0}, {name: lo, mode: generic}, {name: e1, mode: tc}, "
-				      "{name: e2, mode: native}]\n"
-				      "http: {body_bytes_max: 1048576, idle_timeout: 100ms}\n"
-				      "stop_timeout: 1h\n"
-				      "providers:\n"
-				      "  a: {kind: openai, base_url: https://h.example/prefix/}\n"
-				      "  b: {kind: openai, base_url: \"http://[::1]:1\"}\n"
-				      "models:\n"
-				      "  z: {owned_by: us, deployments: [{provider: b, model: up, weight: 1000, "
-				      "priority: 100}, {provider: a}]}\n"
-				      "  a/b: {deployments: [{provider: a}]}\n");
+	struct conf *c =
+		fixture_conf("listen:\n"
+			     "  - {address: 10.0.0.1:80}\n"
+			     "  - address: \"[fd00::1]:65535\"\n"
+			     "control: {listen: \"[::1]:9\", socket: /x/y, socket_mode: 0600}\n"
+			     "workers: 256\nuser: nobody\nstate_dir: /s\nlog: {format: json, level: error}\n"
+			     "kernel:\n"
+			     "  interfaces: [{name: eth0}, {name: lo, mode: generic}, {name: e1, mode: tc}, "
+			     "{name: e2, mode: native}]\n"
+			     "http: {body_bytes_max: 1048576, idle_timeout: 100ms}\n"
+			     "billing: {enabled: off, path: /b/x.db, gather_window: 0s, holds_max: 1048576, "
+			     "holds_sync: 0s, hold_bytes_per_token: 16,\n"
+			     "  drain_timeout: 0s, drain_bytes: 0, commit_timeout: 100ms, idempotency_ttl: 30d, "
+			     "idempotency_bytes: 1KiB, reconcile_interval: 0s}\n"
+			     "stop_timeout: 1h\n"
+			     "providers:\n"
+			     "  a: {kind: openai, base_url: https://h.example/prefix/}\n"
+			     "  b: {kind: openai, base_url: \"http://[::1]:1\"}\n"
+			     "models:\n"
+			     "  z: {owned_by: us, deployments: [{provider: b, model: up, weight: 1000, "
+			     "priority: 100, concurrency: 64}, {provider: a}]}\n"
+			     "  a/b: {deployments: [{provider: a}]}\n");
 	const struct conf_model *z = conf_model_find(c, "z", 1);
 
 	cr_expect_eq(c->n_listen, 2);
@@ -98,6 +116,18 @@ Test(conf, values)
 	cr_expect_eq(c->http.body_bytes_max, 1048576);
 	cr_expect_eq(c->http.idle_timeout_ms, 100);
 	cr_expect_eq(c->stop_timeout_ms, 3600000);
+	cr_expect_not(c->billing.enabled);
+	cr_expect_str_eq(c->billing.path, "/b/x.db");
+	cr_expect_eq(c->billing.gather_us, 0);
+	cr_expect_eq(c->billing.holds_max, 1048576);
+	cr_expect_eq(c->billing.holds_sync_ms, 0);
+	cr_expect_eq(c->billing.hold_bytes_per_token, 16);
+	cr_expect_eq(c->billing.drain_timeout_ms, 0);
+	cr_expect_eq(c->billing.drain_bytes_max, 0);
+	cr_expect_eq(c->billing.commit_timeout_ms, 100);
+	cr_expect_eq(c->billing.idempotency_ttl_s, 30 * 86400);
+	cr_expect_eq(c->billing.idempotency_bytes_max, 1024);
+	cr_expect_eq(c->billing.reconcile_interval_s, 0);
 	cr_expect_str_eq(c->providers[0].base_url, "https://h.example/prefix", "no slash at the end");
 	cr_assert_not_null(z);
 	cr_expect_str_eq(z->owned_by, "us");
@@ -106,6 +136,7 @@ Test(conf, values)
 	cr_expect_str_eq(z->deployments[0].upstream_model, "up");
 	cr_expect_eq(z->deployments[0].weight, 1000);
 	cr_expect_eq(z->deployments[0].priority, 100);
+	cr_expect_eq(z->deployments[0].concurrency, 64);
 	cr_expect_str_eq(z->deployments[1].upstream_model, "z");
 	cr_expect_not_null(conf_model_find(c, "a/b!", 3));
 	cr_expect_null(conf_model_find(c, "a/b!", 4));
@@ -269,6 +300,67 @@ Test(conf, errors)
 		{"NUL",
 		 MODELS "user: \"a\\0b\"\n",
 		 {"3:7: user: holds a NUL character (\\0), which no value here may"}},
+	};
+
+	fixture_error_rows(FIXTURE_CONF, rows, ARRAY_SIZE(rows));
+}
+
+Test(conf, gather_window_is_in_microseconds)
+{
+	struct conf *c = fixture_conf(MODELS "billing: {gather_window: 250us}\n");
+
+	cr_expect_eq(c->billing.gather_us, 250);
+	conf_free(c);
+}
+
+Test(conf, billing_errors)
+{
+	static const struct error_row rows[] = {
+		{"unknown key",
+		 MODELS "billing: {gather: 1ms}\n",
+		 {"3:11: billing.gather: is not known here; known here: enabled, path, gather_window**"}},
+		{"unknown key, near",
+		 MODELS "billing: {hold_max: 1}\n",
+		 {"3:11: billing.hold_max: is not known here; did you mean \"holds_max\"?"}},
+		{"window too long",
+		 MODELS "billing: {gather_window: 101ms}\n",
+		 {"3:26: billing.gather_window: 101ms is out of range; from 0s to 100ms"}},
+		{"window too fine",
+		 MODELS "billing: {gather_window: 1500ns}\n",
+		 {"3:26: billing.gather_window: 1500ns is finer than a microsecond; write whole microseconds"}},
+		{"no holds",
+		 MODELS "billing: {holds_max: 0}\n",
+		 {"3:22: billing.holds_max: 0 is out of range; from 1 to 1048576"}},
+		{"bytes per token",
+		 MODELS "billing: {hold_bytes_per_token: 17}\n",
+		 {"3:33: billing.hold_bytes_per_token: 17 is out of range; from 1 to 16"}},
+		{"no bytes per token",
+		 MODELS "billing: {hold_bytes_per_token: 0}\n",
+		 {"3:33: billing.hold_bytes_per_token: 0 is out of range; from 1 to 16"}},
+		{"ttl too fine",
+		 MODELS "billing: {idempotency_ttl: 1500ms}\n",
+		 {"3:28: billing.idempotency_ttl: 1500ms is finer than a second; write whole seconds"}},
+		{"ttl too long",
+		 MODELS "billing: {idempotency_ttl: 31d}\n",
+		 {"3:28: billing.idempotency_ttl: 31d is out of range; from 1s to 30d"}},
+		{"ttl of nothing",
+		 MODELS "billing: {idempotency_ttl: 0s}\n",
+		 {"3:28: billing.idempotency_ttl: 0s is out of range; from 1s to 30d"}},
+		{"no wait for the commit",
+		 MODELS "billing: {commit_timeout: 99ms}\n",
+		 {"3:27: billing.commit_timeout: 99ms is out of range; from 100ms to 1h"}},
+		{"one file for both: by billing.path",
+		 MODELS "state_dir: /s\nbilling: {path: /s/tollgate.db}\n",
+		 {"4:17: billing.path: /s/tollgate.db is the file of both store and billing; give the books a file of "
+		  "their "
+		  "own"}},
+		{"one file for both: by store.path",
+		 MODELS "state_dir: /s\nstore: {path: /s/books.db}\n",
+		 {"4:15: store.path: /s/books.db is the file of both store and billing**"}},
+		{"concurrency",
+		 "models: {m: {deployments: [{provider: p, concurrency: 1000001}]}}\nproviders: {p: {kind: openai, "
+		 "base_url: \"http://h\"}}\n",
+		 {"1:55: models.m.deployments[0].concurrency: 1000001 is out of range; from 0 to 1000000"}},
 	};
 
 	fixture_error_rows(FIXTURE_CONF, rows, ARRAY_SIZE(rows));

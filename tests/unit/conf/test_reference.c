@@ -55,6 +55,13 @@ Test(reference, rows)
 		{"overrides.keys.KEY.routes.ROUTE.requests", "inherited"},
 		{"network.bytes.aggregate.bytes", "KiB"},
 		{"lists.block[].cidr", "**required**"},
+		{"billing.gather_window", "us, ms, s, m, h, d | 0s to 100ms | `1ms`"},
+		{"billing.idempotency_ttl", "s, m, h, d | 1s to 30d | `24h`"},
+		{"prices.currency", "three capital letters | `USD`"},
+		{"prices.margin.base", "4 decimals | 0 to 0.95 | `0.25`"},
+		{"prices.tiers.TIER.margin", "= `prices.margin.base`"},
+		{"prices.costs[].input", "9 decimals | 0 to 1000000 | **required**"},
+		{"prices.costs[].effective", "UTC | 1970-01-01T00:00:00Z to 9999-12-31T23:59:59Z | always"},
 	};
 	struct buf out = BUF_INIT;
 
@@ -78,4 +85,20 @@ Test(reference, examples_are_valid)
 	conf_free(c);
 	policy_free(fixture_policy(text));
 	free(text);
+}
+
+/* The example says of its prices that all but the costs are the defaults. */
+Test(reference, example_prices_are_the_defaults)
+{
+	char *text = fixture_source("deploy/policy.yaml"), *diff, *line, *rest;
+	struct policy *a = fixture_policy("version: 1\n"), *b = fixture_policy(text);
+
+	diff = fixture_diff(a, b);
+	cr_expect_gt(b->prices.n_costs, 3);
+	for (line = strtok_r(diff, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+		cr_expect(strncmp(line, "prices.", 7) != 0 || !strncmp(line, "prices.costs: +", 15), "%s", line);
+	free(text);
+	free(diff);
+	policy_free(a);
+	policy_free(b);
 }
