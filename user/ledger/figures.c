@@ -387,12 +387,15 @@ static int load_accounts(struct making *m, const char *tenant, int64_t *ret_id)
 	return 0;
 }
 
+/* All rules of one installation are in its one currency; "" before there is any. */
 static int find_currency(struct making *m, struct store_settlement *head)
 {
-	/* All rules of one installation are in its one currency. */
-	if (m->rules.n)
-		memcpy(head->currency, m->rules.v[0].currency, sizeof(head->currency));
-	return 0;
+	const struct price_rule *rule = m->rules.v;
+	int rc = m->rules.n ? 0 : books_rules_get(&m->rules, m->store, 1, &rule, m->err);
+
+	if (rc == 0)
+		memcpy(head->currency, rule->currency, sizeof(head->currency));
+	return rc == ERR_NOT_FOUND ? 0 : rc;
 }
 
 int books_figures_make(struct store *s, const struct books_figures_opts *o, struct books_figures *ret, struct err *err)
