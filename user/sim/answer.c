@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#define JSON "application/json"
+#define EVENT_STREAM "text/event-stream; charset=utf-8"
 #define BURST_MAX ((size_t)64 << 10) /* of an unpaced stream, before others get their turn */
 
 static const char *reason_of(unsigned status)
@@ -50,12 +52,12 @@ static void send_out(struct sim_conn *c)
 		sim_conn_send(c, o->data, o->len);
 }
 
-static void respond(struct sim_conn *c, unsigned status, const char *extra, const struct buf *body)
+static void respond(struct sim_conn *c, unsigned status, const char *type, const char *extra, const struct buf *body)
 {
 	struct buf *o = &c->worker->out;
 
 	buf_reset(o);
-	put_head(c, o, status, "application/json", extra);
+	put_head(c, o, status, type, extra);
 	buf_printf(o, "Content-Length: %zu\r\n\r\n", body->len);
 	buf_append(o, body->data, body->len);
 	send_out(c);
@@ -67,7 +69,21 @@ static void refuse(struct sim_conn *c, unsigned status, const char *extra, const
 
 	buf_reset(b);
 	sim_error_render(status, message, b);
-	respond(c, status, extra, b);
+	respond(c, status, JSON, extra, b);
+}
+
+/* S3: the answer is whole, and about to be sent. */
+static void count_report(struct sim_conn *c)
+{
+	struct sim_stats *s = &c->worker->stats;
+	struct sim_tokens t;
+
+	if (!sim_tokens_of(&c->job, &t))
+		return;
+	sim_count(&s->reports, 1);
+	sim_count(&s->input_tokens, t.prompt);
+	sim_count(&s->cached_input_tokens, t.cached);
+	sim_count(&s->output_tokens, t.completion);
 }
 
 /* ---- streams */
@@ -81,7 +97,8 @@ static void put_chunk(struct buf *o, const struct buf *event)
 
 static bool breaks_here(const struct sim_job *j)
 {
-	return (j->fault == SIM_TRUNCATE || j->fault == SIM_BADCHUNK) && j->step > j->chunks / 2;
+	return (j->fault == SIM_TRUNCATE || j->fault == SIM_BADCHUNK || j->fault == SIM_TRUNCATE_CLEAN) &&
+	       j->step > j->chunks / 2;
 }
 
 /* Appends the next step's chunk. Returns false when the stream is over, well or badly. */
@@ -93,21 +110,27 @@ static bool stream_step(struct sim_conn *c, struct buf *o)
 	if (breaks_here(&c->job)) {
 		if (c->job.fault == SIM_BADCHUNK)
 			buf_puts(o, "1z\r\n");
-		c->close_after = true;
+		if (c->job.fault == SIM_TRUNCATE_CLEAN)
+			buf_puts(o, "0\r\n\r\n");
+		else
+			c->close_after = true;
 		return false;
 	}
 	buf_reset(event);
 	more = sim_stream_next(&c->job, event);
 	put_chunk(o, event);
-	if (!more)
-		buf_puts(o, "0\r\n\r\n");
-	return more;
+	if (more)
+		return true;
+	buf_puts(o, "0\r\n\r\n");
+	if (c->job.fault != SIM_MIDSTREAM_ERROR)
+		count_report(c);
+	return false;
 }
 
 static void stream_run(struct sim_conn *c)
 {
 	struct buf *o = &c->worker->out;
-	uint64_t interval_ns = (uint64_t)c->worker->config->chunk_interval_ms * 1000000;
+	uint64_t interval_ns = (uint64_t)c->job.interval_ms * 1000000;
 	bool more = true;
 
 	if (sim_conn_blocked(c))
@@ -130,7 +153,7 @@ static void stream_open(struct sim_conn *c)
 	struct buf *o = &c->worker->out;
 
 	buf_reset(o);
-	put_head(c, o, 200, "text/event-stream; charset=utf-8", "Cache-Control: no-cache\r\n");
+	put_head(c, o, 200, EVENT_STREAM, "Cache-Control: no-cache\r\n");
 	buf_puts(o, "Transfer-Encoding: chunked\r\n\r\n");
 	c->state = CONN_STREAMING;
 	stream_run(c);
@@ -150,15 +173,22 @@ static void render_body(struct sim_job *j, struct buf *o)
 		sim_chat_render(j, o);
 }
 
+static void answer_whole(struct sim_conn *c, const struct buf *body)
+{
+	if (c->job.fault != SIM_MALFORMED)
+		count_report(c);
+	respond(c, 200, c->job.stream ? EVENT_STREAM : JSON, "", body);
+}
+
 static void answer_spoilt(struct sim_conn *c, const struct buf *body)
 {
 	struct buf *o = &c->worker->out;
 	enum sim_fault fault = c->job.fault;
-	size_t claimed = fault == SIM_WRONG_LENGTH ? body->len - 10 : body->len;
-	size_t sent = fault == SIM_TRUNCATE ? body->len / 2 : body->len;
+	size_t sent = fault == SIM_TRUNCATE || fault == SIM_TRUNCATE_CLEAN ? body->len / 2 : body->len;
+	size_t claimed = fault == SIM_WRONG_LENGTH ? body->len - 10 : fault == SIM_TRUNCATE_CLEAN ? sent : body->len;
 
 	buf_reset(o);
-	put_head(c, o, 200, c->job.stream ? "text/event-stream; charset=utf-8" : "application/json", "");
+	put_head(c, o, 200, c->job.stream ? EVENT_STREAM : JSON, "");
 	if (fault == SIM_BADCHUNK)
 		buf_printf(o, "Transfer-Encoding: chunked\r\n\r\n8\r\n%.8s\r\n1z\r\n", body->data);
 	else
@@ -168,6 +198,7 @@ static void answer_spoilt(struct sim_conn *c, const struct buf *body)
 	if (fault == SIM_TRUNCATE || fault == SIM_BADCHUNK)
 		c->close_after = true;
 	if (fault == SIM_DRIP) {
+		count_report(c);
 		buf_append(&c->out, o->data, o->len);
 		c->state = CONN_DRIPPING;
 		sim_conn_timer(c, 0);
@@ -176,10 +207,35 @@ static void answer_spoilt(struct sim_conn *c, const struct buf *body)
 	}
 }
 
+/* The first cut_at bytes of the body, then the connection ends: a stream without its last chunk even behind its last
+ * byte. A body that isn't longer than that is sent as if nothing were. */
+static void answer_cut(struct sim_conn *c, const struct buf *body)
+{
+	struct buf *o = &c->worker->out;
+	size_t sent = c->job.cut_at;
+
+	if (sent > body->len || (sent == body->len && !c->job.stream)) {
+		answer_whole(c, body);
+		return;
+	}
+	buf_reset(o);
+	c->close_after = true;
+	if (c->job.stream) {
+		put_head(c, o, 200, EVENT_STREAM, "Transfer-Encoding: chunked\r\n\r\n");
+		if (sent)
+			buf_printf(o, "%zx\r\n%.*s\r\n", sent, (int)sent, body->data);
+	} else {
+		put_head(c, o, 200, JSON, "");
+		buf_printf(o, "Content-Length: %zu\r\n\r\n", body->len);
+		buf_append(o, body->data, sent);
+	}
+	send_out(c);
+}
+
 static void job_answer(struct sim_conn *c)
 {
 	struct sim_job *j = &c->job;
-	bool whole_fault = j->fault == SIM_WRONG_LENGTH || j->fault == SIM_DRIP;
+	bool whole_fault = j->fault == SIM_WRONG_LENGTH || j->fault == SIM_DRIP || j->fault == SIM_CUT;
 
 	c->state = CONN_READING;
 	if (j->fault == SIM_ERROR || (j->fault == SIM_MIDSTREAM_ERROR && !j->stream)) {
@@ -195,8 +251,10 @@ static void job_answer(struct sim_conn *c)
 		struct buf *b = &c->worker->body;
 
 		render_body(j, b);
-		if (j->fault == SIM_OK || j->fault == SIM_NOUSAGE || j->fault == SIM_MALFORMED)
-			respond(c, 200, "", b);
+		if (j->fault == SIM_CUT)
+			answer_cut(c, b);
+		else if (j->fault == SIM_OK || j->fault == SIM_NODONE || j->fault == SIM_MALFORMED)
+			answer_whole(c, b);
 		else
 			answer_spoilt(c, b);
 	}
@@ -289,7 +347,7 @@ static void serve_models(struct sim_conn *c, const struct sim_request *r)
 		sim_model_render(r->path + prefix, r->path_len - prefix, b);
 	else
 		sim_models_render(b);
-	respond(c, 200, "", b);
+	respond(c, 200, JSON, "", b);
 }
 
 static void serve_stats(struct sim_conn *c, const struct sim_request *r)
@@ -299,7 +357,7 @@ static void serve_stats(struct sim_conn *c, const struct sim_request *r)
 	(void)r;
 	buf_reset(b);
 	sim_stats_render(c->worker, b);
-	respond(c, 200, "", b);
+	respond(c, 200, JSON, "", b);
 }
 
 struct route {

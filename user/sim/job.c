@@ -43,24 +43,49 @@ static uint64_t number_or(const struct json_span *v, uint64_t otherwise)
 struct scenario {
 	const char *name; /* a trailing '-' means a number follows */
 	enum sim_fault fault;
+	enum sim_usage usage;
 };
 
 static const struct scenario scenarios[] = {
-	{"sim-ok", SIM_OK},
-	{"sim-slow-", SIM_OK},
-	{"sim-error-", SIM_ERROR},
-	{"sim-ratelimit", SIM_RATELIMIT},
-	{"sim-truncate", SIM_TRUNCATE},
-	{"sim-malformed", SIM_MALFORMED},
-	{"sim-badchunk", SIM_BADCHUNK},
-	{"sim-close", SIM_CLOSE},
-	{"sim-hang", SIM_HANG},
-	{"sim-drip", SIM_DRIP},
-	{"sim-long-", SIM_OK},
-	{"sim-wrong-length", SIM_WRONG_LENGTH},
-	{"sim-nousage", SIM_NOUSAGE},
-	{"sim-midstream-error", SIM_MIDSTREAM_ERROR},
+	{"sim-ok", SIM_OK, SIM_USAGE_TRUE},
+	{"sim-slow-", SIM_OK, SIM_USAGE_TRUE},
+	{"sim-error-", SIM_ERROR, SIM_USAGE_TRUE},
+	{"sim-ratelimit", SIM_RATELIMIT, SIM_USAGE_TRUE},
+	{"sim-truncate", SIM_TRUNCATE, SIM_USAGE_TRUE},
+	{"sim-malformed", SIM_MALFORMED, SIM_USAGE_TRUE},
+	{"sim-badchunk", SIM_BADCHUNK, SIM_USAGE_TRUE},
+	{"sim-close", SIM_CLOSE, SIM_USAGE_TRUE},
+	{"sim-hang", SIM_HANG, SIM_USAGE_TRUE},
+	{"sim-drip", SIM_DRIP, SIM_USAGE_TRUE},
+	{"sim-long-", SIM_OK, SIM_USAGE_TRUE},
+	{"sim-wrong-length", SIM_WRONG_LENGTH, SIM_USAGE_TRUE},
+	{"sim-nousage", SIM_OK, SIM_USAGE_NONE},
+	{"sim-midstream-error", SIM_MIDSTREAM_ERROR, SIM_USAGE_TRUE},
+	{"sim-cut-", SIM_CUT, SIM_USAGE_TRUE},
+	{"sim-nodone", SIM_NODONE, SIM_USAGE_TRUE},
+	{"sim-truncate-clean", SIM_TRUNCATE_CLEAN, SIM_USAGE_TRUE},
+	{"sim-slowstream-", SIM_OK, SIM_USAGE_TRUE},
+	{"sim-usage-zero", SIM_OK, SIM_USAGE_ZERO},
+	{"sim-usage-string", SIM_OK, SIM_USAGE_STRING},
+	{"sim-usage-negative", SIM_OK, SIM_USAGE_NEGATIVE},
+	{"sim-usage-huge", SIM_OK, SIM_USAGE_HUGE},
+	{"sim-usage-cached", SIM_OK, SIM_USAGE_CACHED},
+	{"sim-usage-inconsistent", SIM_OK, SIM_USAGE_INCONSISTENT},
+	{"sim-usage-overcap", SIM_OK, SIM_USAGE_OVERCAP},
+	{"sim-usage-on-choice-chunk", SIM_OK, SIM_USAGE_ON_CHOICE},
+	{"sim-usage-twice", SIM_OK, SIM_USAGE_TWICE},
 };
+
+bool sim_scenario_example(unsigned n, char *ret, size_t size)
+{
+	const char *name;
+
+	if (n >= ARRAY_SIZE(scenarios))
+		return false;
+	name = scenarios[n].name;
+	snprintf(ret, size, "%s%s", name, name[strlen(name) - 1] == '-' ? "500" : "");
+	return true;
+}
 
 static void apply_number(struct sim_job *j, const char *name, uint64_t n)
 {
@@ -68,25 +93,30 @@ static void apply_number(struct sim_job *j, const char *name, uint64_t n)
 		j->latency_ms = n > 600000 ? 600000 : (unsigned)n;
 	else if (strcmp(name, "sim-error-") == 0)
 		j->status = n >= 400 && n <= 599 ? (unsigned)n : 500;
+	else if (strcmp(name, "sim-slowstream-") == 0)
+		j->interval_ms = n > 600000 ? 600000 : (unsigned)n;
+	else if (strcmp(name, "sim-cut-") == 0)
+		j->cut_at = n > UINT32_MAX ? UINT32_MAX : (unsigned)n;
 	else if (strcmp(name, "sim-long-") == 0)
 		j->words = j->chunks = n < 1 ? 1 : n > SIM_WORDS_MAX ? SIM_WORDS_MAX : (unsigned)n;
 }
 
-static void apply_scenario(struct sim_job *j)
+static void apply_scenario(struct sim_job *j, const char *wanted)
 {
 	uint64_t number;
 
-	if (strncmp(j->model, "sim-", 4) != 0)
+	if (strncmp(wanted, "sim-", 4) != 0)
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(scenarios); i++) {
-		const char *name = scenarios[i].name, *rest = j->model + strlen(name);
+		const char *name = scenarios[i].name, *rest = wanted + strlen(name);
 		bool numbered = name[strlen(name) - 1] == '-';
 
-		if (strncmp(j->model, name, strlen(name)) != 0)
+		if (strncmp(wanted, name, strlen(name)) != 0)
 			continue;
 		if (numbered ? num_parse_u64(rest, strlen(rest), &number) < 0 : *rest != '\0')
 			continue;
 		j->fault = scenarios[i].fault;
+		j->usage = scenarios[i].usage;
 		if (numbered)
 			apply_number(j, name, number);
 		return;
@@ -166,25 +196,32 @@ static void tool_pick(struct sim_job *j, const struct json_span *tools, const st
 static void job_init(struct sim_job *j, const struct sim_config *c)
 {
 	j->fault = SIM_OK;
+	j->usage = SIM_USAGE_TRUE;
 	j->stream = j->include_usage = j->tool = j->embeddings = j->base64 = j->cut = false;
 	j->status = 200;
 	j->latency_ms = c->latency_ms;
+	j->interval_ms = c->chunk_interval_ms;
+	j->cut_at = 0;
 	j->words = j->chunks = c->chunks;
 	j->choices = 1;
 	j->step = 0;
 	j->created_s = clock_wall_ms() / 1000;
 }
 
-static bool model_take(struct sim_job *j, const struct json_span *v, const char **ret_why)
+/* The model's name chooses the scenario, else the `user` does: one model of a gateway's then serves for all. */
+static bool model_take(struct sim_job *j, const struct json_span *v, const struct json_span *user, const char **ret_why)
 {
-	struct json_span model = raw_string(v);
+	struct json_span model = raw_string(v), scenario = raw_string(user);
+	char name[SIM_NAME_MAX];
 
 	if (!model.len || model.len >= SIM_NAME_MAX) {
 		*ret_why = "you must provide a model parameter";
 		return false;
 	}
+	copy_name(name, &scenario);
+	apply_scenario(j, name);
 	copy_name(j->model, &model);
-	apply_scenario(j);
+	apply_scenario(j, j->model);
 	return true;
 }
 
@@ -209,7 +246,9 @@ static void limit_apply(struct sim_job *j, const struct json_span *limit)
 {
 	uint64_t max = number_or(limit, SIM_WORDS_MAX);
 
-	if (max && max < j->words) {
+	if (j->usage == SIM_USAGE_OVERCAP && max < SIM_WORDS_MAX / 2) {
+		j->words = j->chunks = (unsigned)max * 2;
+	} else if (max && max < j->words) {
 		j->words = (unsigned)max;
 		j->cut = true;
 	}
@@ -219,7 +258,7 @@ static void limit_apply(struct sim_job *j, const struct json_span *limit)
 
 bool sim_chat_parse(const struct sim_config *c, const char *body, size_t len, struct sim_job *ret, const char **ret_why)
 {
-	enum { MODEL, MESSAGES, STREAM, OPTIONS, N, MAX, MAX_OLD, TOOLS, CHOICE, COUNT };
+	enum { MODEL, MESSAGES, STREAM, OPTIONS, N, MAX, MAX_OLD, TOOLS, CHOICE, USER, COUNT };
 	struct json_member m[COUNT] = {
 		[MODEL] = {.name = "model"},
 		[MESSAGES] = {.name = "messages"},
@@ -230,6 +269,7 @@ bool sim_chat_parse(const struct sim_config *c, const char *body, size_t len, st
 		[MAX_OLD] = {.name = "max_tokens"},
 		[TOOLS] = {.name = "tools"},
 		[CHOICE] = {.name = "tool_choice"},
+		[USER] = {.name = "user"},
 	};
 	static _Thread_local unsigned answer_words;
 	uint64_t n;
@@ -242,7 +282,7 @@ bool sim_chat_parse(const struct sim_config *c, const char *body, size_t len, st
 			answer_words = words_for(c->answer_bytes);
 		ret->words = answer_words;
 	}
-	if (!model_take(ret, &m[MODEL].value, ret_why))
+	if (!model_take(ret, &m[MODEL].value, &m[USER].value, ret_why))
 		return false;
 	if (m[MESSAGES].value.type != JSON_SPAN_ARRAY) {
 		*ret_why = "'messages' is a required property and must be an array";
@@ -293,12 +333,13 @@ static unsigned inputs_count(const struct json_span *input)
 bool sim_embeddings_parse(const struct sim_config *c, const char *body, size_t len, struct sim_job *ret,
 			  const char **ret_why)
 {
-	enum { MODEL, INPUT, DIMENSIONS, FORMAT, COUNT };
+	enum { MODEL, INPUT, DIMENSIONS, FORMAT, USER, COUNT };
 	struct json_member m[COUNT] = {
 		[MODEL] = {.name = "model"},
 		[INPUT] = {.name = "input"},
 		[DIMENSIONS] = {.name = "dimensions"},
 		[FORMAT] = {.name = "encoding_format"},
+		[USER] = {.name = "user"},
 	};
 	uint64_t dimensions;
 
@@ -306,7 +347,7 @@ bool sim_embeddings_parse(const struct sim_config *c, const char *body, size_t l
 		return false;
 	job_init(ret, c);
 	ret->embeddings = true;
-	if (!model_take(ret, &m[MODEL].value, ret_why))
+	if (!model_take(ret, &m[MODEL].value, &m[USER].value, ret_why))
 		return false;
 	dimensions = number_or(&m[DIMENSIONS].value, 1536);
 	if (dimensions < 1 || dimensions > SIM_DIMENSIONS_MAX) {

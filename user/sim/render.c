@@ -8,7 +8,7 @@
 
 #define PUT(o, literal) buf_append(o, "" literal, sizeof(literal) - 1)
 
-static void put_uint(struct buf *o, uint64_t v)
+void sim_put_uint(struct buf *o, uint64_t v)
 {
 	char digits[20];
 	size_t at = sizeof(digits);
@@ -35,23 +35,17 @@ static void put_string(struct buf *o, const char *raw)
 	buf_putc(o, '"');
 }
 
-static unsigned completion_tokens(const struct sim_job *j)
-{
-	return j->choices * (j->tool ? (unsigned)(strlen(j->tool_name) + strlen(j->tool_args) + 3) / 4 : j->words);
-}
-
+/* `,"usage":...`, as often as it is reported. */
 static void put_usage(struct buf *o, const struct sim_job *j)
 {
-	unsigned out = completion_tokens(j);
-
-	PUT(o, "{\"prompt_tokens\":");
-	put_uint(o, j->prompt_tokens);
-	PUT(o, ",\"completion_tokens\":");
-	put_uint(o, out);
-	PUT(o, ",\"total_tokens\":");
-	put_uint(o, j->prompt_tokens + out);
-	PUT(o,
-	    ",\"prompt_tokens_details\":{\"cached_tokens\":0},\"completion_tokens_details\":{\"reasoning_tokens\":0}}");
+	if (j->usage == SIM_USAGE_NONE)
+		return;
+	if (j->usage == SIM_USAGE_TWICE) {
+		PUT(o, ",\"usage\":");
+		sim_usage_render(j, true, o);
+	}
+	PUT(o, ",\"usage\":");
+	sim_usage_render(j, false, o);
 }
 
 static void put_head(struct buf *o, const struct sim_job *j, const char *object)
@@ -61,7 +55,7 @@ static void put_head(struct buf *o, const struct sim_job *j, const char *object)
 	PUT(o, "\",\"object\":\"");
 	buf_puts(o, object);
 	PUT(o, "\",\"created\":");
-	put_uint(o, (uint64_t)j->created_s);
+	sim_put_uint(o, (uint64_t)j->created_s);
 	PUT(o, ",\"model\":");
 	put_string(o, j->model);
 	PUT(o, ",\"service_tier\":\"default\",\"system_fingerprint\":\"fp_tollgate_sim\",\"choices\":[");
@@ -89,7 +83,7 @@ void sim_chat_render(const struct sim_job *j, struct buf *o)
 		if (i)
 			buf_putc(o, ',');
 		PUT(o, "{\"index\":");
-		put_uint(o, i);
+		sim_put_uint(o, i);
 		PUT(o, ",\"message\":{\"role\":\"assistant\",\"content\":");
 		if (j->tool) {
 			PUT(o, "null,\"refusal\":null,\"tool_calls\":[{");
@@ -106,10 +100,7 @@ void sim_chat_render(const struct sim_job *j, struct buf *o)
 		buf_putc(o, '}');
 	}
 	buf_putc(o, ']');
-	if (j->fault != SIM_NOUSAGE) {
-		PUT(o, ",\"usage\":");
-		put_usage(o, j);
-	}
+	put_usage(o, j);
 	buf_putc(o, '}');
 	if (j->fault == SIM_MALFORMED)
 		o->data[o->len - 1] = ',';
@@ -164,7 +155,7 @@ static void put_chunk(struct buf *o, const struct sim_job *j, unsigned choice)
 	PUT(o, "data: ");
 	put_head(o, j, "chat.completion.chunk");
 	PUT(o, "{\"index\":");
-	put_uint(o, choice);
+	sim_put_uint(o, choice);
 	PUT(o, ",\"delta\":");
 	if (j->step == 0)
 		put_delta_open(o, j, choice);
@@ -178,18 +169,29 @@ static void put_chunk(struct buf *o, const struct sim_job *j, unsigned choice)
 	else
 		PUT(o, "null");
 	PUT(o, "}]");
-	if (j->include_usage && j->fault != SIM_NOUSAGE)
+	if (j->include_usage && j->usage == SIM_USAGE_ON_CHOICE && j->step > pieces(j) && choice + 1 == j->choices)
+		put_usage(o, j);
+	else if (j->include_usage && j->usage != SIM_USAGE_NONE)
 		PUT(o, ",\"usage\":null");
 	PUT(o, "}\n\n");
 }
 
-static void put_usage_chunk(struct buf *o, const struct sim_job *j)
+static void put_usage_chunk(struct buf *o, const struct sim_job *j, bool part)
 {
 	PUT(o, "data: ");
 	put_head(o, j, "chat.completion.chunk");
 	PUT(o, "],\"usage\":");
-	put_usage(o, j);
+	sim_usage_render(j, part, o);
 	PUT(o, "}\n\n");
+}
+
+static void put_usage_chunks(struct buf *o, const struct sim_job *j)
+{
+	if (!j->include_usage || j->usage == SIM_USAGE_NONE || j->usage == SIM_USAGE_ON_CHOICE)
+		return;
+	if (j->usage == SIM_USAGE_TWICE)
+		put_usage_chunk(o, j, true);
+	put_usage_chunk(o, j, false);
 }
 
 bool sim_stream_unpaced(const struct sim_job *j)
@@ -213,9 +215,9 @@ bool sim_stream_next(struct sim_job *j, struct buf *o)
 		put_chunk(o, j, i);
 	if (j->step++ <= n)
 		return true;
-	if (j->include_usage && j->fault != SIM_NOUSAGE)
-		put_usage_chunk(o, j);
-	PUT(o, "data: [DONE]\n\n");
+	put_usage_chunks(o, j);
+	if (j->fault != SIM_NODONE)
+		PUT(o, "data: [DONE]\n\n");
 	return false;
 }
 
@@ -280,22 +282,13 @@ void sim_embeddings_render(const struct sim_job *j, struct buf *o)
 	}
 	PUT(o, "],\"model\":");
 	put_string(o, j->model);
-	if (j->fault == SIM_NOUSAGE)
-		PUT(o, "}");
-	else
-		buf_printf(o, ",\"usage\":{\"prompt_tokens\":%u,\"total_tokens\":%u}}", j->prompt_tokens,
-			   j->prompt_tokens);
+	put_usage(o, j);
+	buf_putc(o, '}');
 	if (j->fault == SIM_MALFORMED)
 		o->data[o->len - 1] = ',';
 }
 
 /* ---- models and errors */
-
-static const char *const model_names[] = {
-	"sim-ok",       "sim-slow-500",        "sim-error-500", "sim-ratelimit", "sim-truncate", "sim-malformed",
-	"sim-badchunk", "sim-close",           "sim-hang",      "sim-drip",      "sim-long-500", "sim-wrong-length",
-	"sim-nousage",  "sim-midstream-error",
-};
 
 void sim_model_render(const char *id, size_t len, struct buf *o)
 {
@@ -306,11 +299,13 @@ void sim_model_render(const char *id, size_t len, struct buf *o)
 
 void sim_models_render(struct buf *o)
 {
+	char name[SIM_NAME_MAX];
+
 	PUT(o, "{\"object\":\"list\",\"data\":[");
-	for (size_t i = 0; i < ARRAY_SIZE(model_names); i++) {
+	for (unsigned i = 0; sim_scenario_example(i, name, sizeof(name)); i++) {
 		if (i)
 			buf_putc(o, ',');
-		sim_model_render(model_names[i], strlen(model_names[i]), o);
+		sim_model_render(name, strlen(name), o);
 	}
 	PUT(o, "]}");
 }

@@ -13,7 +13,11 @@
 	X(connections_open)                                                                                            \
 	X(tls_handshakes)                                                                                              \
 	X(bytes_in)                                                                                                    \
-	X(bytes_out)
+	X(bytes_out)                                                                                                   \
+	X(reports)                                                                                                     \
+	X(input_tokens)                                                                                                \
+	X(cached_input_tokens)                                                                                         \
+	X(output_tokens)
 
 void sim_stats_render(const struct sim_worker *w, struct buf *o)
 {
