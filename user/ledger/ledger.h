@@ -62,7 +62,6 @@ struct ledger_opts {
 			      .answer_ttl_s = 86400,                                                                   \
 			      .currency = "USD"})
 
-/* What recovery needs of prices: floor 2's price room is called by the caller's function so that tests can do without. */
 /* Opens the database, resolves the holds that a crash left (R1..R5 in recover.c), loads the accounts. No thread yet.
  * Errors: those of store_open; ERR_INVAL (the books are in another currency); ERR_VERSION (holds file of another layout). */
 int ledger_open(const struct ledger_opts *opts, struct ledger **ret, struct err *err) MUST_CHECK;
@@ -96,6 +95,7 @@ struct ledger_posting {
 	const char *tenant_id, *actor, *ref, *note; /* ref and note may be NULL */
 	int64_t amount_nano;
 	const struct request_id *request; /* REFUND */
+	bool *repeated;                   /* NULL, or: set to whether the ref had been posted before, and *ret is that one */
 };
 int ledger_post(struct ledger *l, const struct ledger_posting *p, struct transfer *ret, struct err *err) MUST_CHECK;
 /* [control] */
@@ -136,14 +136,17 @@ void ledger_hold_reported(struct ledger_hold *h, const struct usage *u);
 /* Embedded in the call. The caller fills `record` (all but id, account_id, posted_ms, hold_nano) and `answer` (NULL, or
  * to be kept under the client's key; account_id, request_id and expires_ms are the ledger's), both valid until done(). */
 struct ledger_job {
-	struct ledger_job *next; /* private, as hold, lane and state */
+	struct ledger_job *next; /* private, as all down to settled_ns */
 	struct ledger_hold *hold;
 	unsigned lane, state;
+	int rc;
+	uint64_t settled_ns;
 	struct usage_record record;
 	const char *provider; /* whose payable the cost goes to; NULL with cost 0 */
 	struct store_answer *answer;
 	/* On the lane's loop. rc 0: committed. ERR_EXISTS: the hold had expired or the request was charged before; nothing
-	 * was posted now. */
+	 * was posted now. Else (ERR_RANGE, ERR_INVAL): this record can't be posted, a discrepancy was opened, and the end of
+	 * the answer must not be sent as if it were paid. */
 	void (*done)(struct ledger_job *job, int rc);
 };
 /* Ends the hold: its amount is given back less the record's price, at once; the record is queued. */
@@ -159,7 +162,8 @@ enum ledger_claim_result {
 	LEDGER_CLAIM_ANSWERED, /* the answer is in `answer`, until ledger_claim_done */
 };
 struct ledger_claim {
-	struct ledger_claim *next; /* private */
+	struct ledger_claim *next; /* private, and rc */
+	int rc;
 	unsigned lane;
 	struct ledger_account *account;
 	char key[256];
@@ -179,6 +183,7 @@ struct ledger_stats {
 	bool available;           /* the last commit worked */
 	char why[160];            /* when not */
 	uint64_t records, batches, commit_failures, retries;
+	uint64_t unpostable;      /* records that the books can't take; each is a discrepancy */
 	uint64_t holds_taken, holds_refused, holds_voided, holds_expired, holds_recovered;
 	unsigned holds_open, queued;
 	uint64_t commit_ns_sum, commit_ns_max; /* of batches; max since the last call of ledger_stats */
@@ -198,6 +203,7 @@ size_t ledger_holds(struct ledger *l, struct ledger_hold_view *ret, size_t n);
 /* What start-up recovery did. */
 struct ledger_recovery {
 	unsigned found, charged, voided, known; /* known: the record was there already */
+	unsigned damaged;                       /* of the voided ones: by R5 */
 	uint64_t took_us;
 };
 void ledger_recovered(const struct ledger *l, struct ledger_recovery *ret);
