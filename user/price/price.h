@@ -40,7 +40,8 @@ struct price_steps {
 	} class[TOKEN_CLASSES];
 	unsigned __int128 cost_exact;                  /* the sum of them */
 	int64_t cost_nano;
-	int64_t margin_e12;                            /* before the clamp; `multiplier`: of its price, rounded, may be negative */
+	int64_t margin_e12;                            /* before the clamp; `multiplier`: of its price, rounded, may be negative,
+							* INT64_MIN when it has none (price 0) or it doesn't fit */
 	int64_t margin_used_e12;                       /* after it */
 	enum price_clamp clamp;
 	int64_t price_nano;
@@ -64,7 +65,9 @@ bool price_match(const char *pattern, const char *name);
 
 /* ---- supply and demand (supply.c): utilisation in, state out.
  *
- *   SURPLUS <-below low- BALANCED -above high-> SCARCE, each back only past the bound by `hysteresis`.
+ *   SURPLUS <-below low- BALANCED -above high-> SCARCE, each back only past the bound by `hysteresis`. A mean past both
+ *   bounds takes both steps at once. Without room for the way back (below + hysteresis < 1, above - hysteresis > 0) a state
+ *   stays for good.
  *
  *  P7  A state changes only when the mean over a whole window says so; a window without samples changes nothing. */
 struct supply_opts {
@@ -78,7 +81,8 @@ struct supply {
 	uint32_t last_mean_e4; /* of the last whole window */
 };
 #define SUPPLY_INIT ((struct supply){.state = SUPPLY_BALANCED}) /* not zeroes: those would say SURPLUS */
-/* One sample; returns the state now. The clock may stand still but not matter if it runs back: then the window starts anew. */
+/* One sample (above full counts as full); returns the state now. The first sample after a window's end closes it. When
+ * the clock runs back the window starts anew. */
 enum price_supply supply_sample(struct supply *s, const struct supply_opts *o, uint32_t utilisation_e4,
 				uint64_t now_ns);
 

@@ -2,8 +2,9 @@
  * P5), and no price above its hold. Method: random usages under random rules, against GMP's integers computing each
  * fraction as it stands on that page, nothing cancelled. The same seed gives the same cases; TG_SEED chooses another.
  *
- * Four kinds of cases, or the interesting ones would never come up: the usual numbers; everything over its whole range,
- * logarithmically; few and round numbers, for fractions of exactly one half; amounts around the largest that fits. The
+ * Five kinds of cases, or the interesting ones would never come up: the usual numbers; everything over its whole range,
+ * logarithmically; few and round numbers, for fractions of exactly one half; the fractions next to one half, which only
+ * solving for them finds; amounts around the largest that fits. The
  * test counts what came up, and fails when some of it is too rare to have been tested. */
 #include "price/price.h"
 
@@ -120,6 +121,33 @@ static void edge_case(struct rng *g, struct price_rule *r, struct usage *u)
 		r->tier_margin_e4 = r->min_margin_e4 = 0;
 }
 
+/* A price whose fraction is next to one half, below or above: with d = 1e12 - margin odd, the tokens' sum n for which
+ * n x 1e6 leaves (d - 1) / 2 or (d + 1) / 2. */
+static void next_to_half(struct rng *g, struct price_rule *r, struct usage *u)
+{
+	mpz_t d, inverse, n;
+	uint64_t margin_e12;
+
+	r->formula = PRICE_MARGIN;
+	r->max_margin_e4 = 9500;
+	u->output_tokens = 1;
+	mpz_inits(d, inverse, n, NULL);
+	do {
+		r->tier_margin_e4 = 1 + 2 * (uint32_t)below(g, 4000);
+		r->model_factor_e4 = 1 + 2 * (uint32_t)below(g, 5000);
+		r->supply_factor_e4 = 1 + 2 * (uint32_t)below(g, 5000);
+		margin_e12 = (uint64_t)r->tier_margin_e4 * r->model_factor_e4 * r->supply_factor_e4;
+		mpz_set_ui(d, 1000000000000 - margin_e12);
+		mpz_set_ui(n, 1000000);
+	} while (!mpz_invert(inverse, n, d));
+	mpz_fdiv_q_2exp(n, d, 1);
+	mpz_add_ui(n, n, below(g, 2));
+	mpz_mul(n, n, inverse);
+	mpz_mod(n, n, d);
+	r->rate_nano[TOKEN_OUTPUT] = mpz_get_si(n);
+	mpz_clears(d, inverse, n, NULL);
+}
+
 static void usage_up_to(struct rng *g, struct usage *u, uint64_t max)
 {
 	u->input_tokens = any_size(g, max);
@@ -135,7 +163,7 @@ static void make_case(struct rng *g, struct price_rule *r, struct usage *u)
 {
 	*r = (struct price_rule){.currency = "EUR", .formula = (enum price_formula)below(g, 2)};
 	*u = (struct usage){0};
-	switch (below(g, 4)) {
+	switch (below(g, 5)) {
 	case 0:
 		usual_rule(g, r);
 		usage_up_to(g, u, 2000000);
@@ -147,6 +175,9 @@ static void make_case(struct rng *g, struct price_rule *r, struct usage *u)
 	case 2:
 		round_rule(g, r);
 		usage_up_to(g, u, 50);
+		break;
+	case 3:
+		next_to_half(g, r, u);
 		break;
 	default:
 		edge_case(g, r, u);
