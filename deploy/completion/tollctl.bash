@@ -5,7 +5,7 @@ _tollctl_ids() {
 _tollctl() {
 	local cur="${COMP_WORDS[COMP_CWORD]}" prev="${COMP_WORDS[COMP_CWORD-1]}" cmd="" i
 	COMPREPLY=()
-	local known="|status|health|stats|explain|limits show|tenant create|tenant list|tenant enable|tenant disable|key create|key list|key enable|key disable|key delete|block add|block del|block list|block import|allow add|allow del|allow list|allow import|policy check|policy diff|policy apply|policy show|policy versions|policy confirm|policy rollback|attach|detach|completion|man|help|"
+	local known="|status|health|stats|explain|limits show|tenant create|tenant list|tenant enable|tenant disable|tenant tier|key create|key list|key enable|key disable|key delete|account list|account show|account deposit|account adjust|account refund|account credit-line|account transfers|usage list|price list|price quote|bill explain|bill holds|bill recoveries|bill reconcile|bill discrepancies|bill close|bill settle|bill settlements|bill statement|bill invoice|block add|block del|block list|block import|allow add|allow del|allow list|allow import|policy check|policy diff|policy apply|policy show|policy versions|policy confirm|policy rollback|attach|detach|backup|completion|man|help|"
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case "${COMP_WORDS[i]}" in
 		--socket|--pin-dir|--timeout) ((i++)) ;;
@@ -22,19 +22,37 @@ _tollctl() {
 	"limits show --tenant") COMPREPLY=($(compgen -W "$(_tollctl_ids tenant)" -- "$cur")); return ;;
 	"limits show --key") COMPREPLY=($(compgen -W "$(_tollctl_ids key)" -- "$cur")); return ;;
 	"key list --tenant") COMPREPLY=($(compgen -W "$(_tollctl_ids tenant)" -- "$cur")); return ;;
+	"usage list --tenant") COMPREPLY=($(compgen -W "$(_tollctl_ids tenant)" -- "$cur")); return ;;
+	"price quote --tenant") COMPREPLY=($(compgen -W "$(_tollctl_ids tenant)" -- "$cur")); return ;;
+	"price quote --supply") COMPREPLY=($(compgen -W "surplus balanced scarce" -- "$cur")); return ;;
+	"bill statement --format") COMPREPLY=($(compgen -W "text csv json" -- "$cur")); return ;;
 	"attach --mode") COMPREPLY=($(compgen -W "auto native generic tc" -- "$cur")); return ;;
 	esac
 	case "$prev" in
-	--socket|--pin-dir|--timeout|--interval|--count|--tenant|--key|--name|--name|--expires|--tenant|--ttl|--reason|--limit|--after|--ttl|--reason|--ttl|--reason|--limit|--after|--ttl|--reason|--confirm|--comment|--mode) return ;;
+	--socket|--pin-dir|--timeout|--interval|--count|--tenant|--key|--name|--tier|--name|--expires|--tenant|--ref|--note|--currency|--note|--ref|--amount|--note|--ref|--limit|--before|--tenant|--limit|--before|--model|--tier|--tier|--tenant|--input|--cached-input|--cache-write|--output|--supply|--limit|--before|--limit|--before|--note|--period|--period|--format|--period|--tolerance|--ttl|--reason|--limit|--after|--ttl|--reason|--ttl|--reason|--limit|--after|--ttl|--reason|--confirm|--comment|--mode) return ;;
 	esac
 	if [[ $cur == -* ]]; then
 		local opts="--socket --pin-dir --timeout --json --help --version "
 		case "$cmd" in
 		"stats") opts+="--watch --interval --count " ;;
 		"limits show") opts+="--tenant --key " ;;
-		"tenant create") opts+="--name " ;;
+		"tenant create") opts+="--name --tier " ;;
 		"key create") opts+="--name --expires " ;;
 		"key list") opts+="--tenant " ;;
+		"account deposit") opts+="--ref --note --currency " ;;
+		"account adjust") opts+="--note --ref " ;;
+		"account refund") opts+="--amount --note --ref " ;;
+		"account transfers") opts+="--limit --before " ;;
+		"usage list") opts+="--tenant --limit --before " ;;
+		"price list") opts+="--model --tier " ;;
+		"price quote") opts+="--tier --tenant --input --cached-input --cache-write --output --supply " ;;
+		"bill recoveries") opts+="--limit --before " ;;
+		"bill reconcile") opts+="--full " ;;
+		"bill discrepancies") opts+="--all --limit --before " ;;
+		"bill close") opts+="--note " ;;
+		"bill settle") opts+="--period " ;;
+		"bill statement") opts+="--period --format --draft " ;;
+		"bill invoice") opts+="--period --tolerance " ;;
 		"block add") opts+="--ttl --reason " ;;
 		"block list") opts+="--limit --after " ;;
 		"block import") opts+="--ttl --reason " ;;
@@ -49,10 +67,14 @@ _tollctl() {
 		return
 	fi
 	case "${cmd#help }" in
-	""|help) COMPREPLY=($(compgen -W "status health stats explain limits tenant key block allow policy attach detach completion man help " -- "$cur")); return ;;
+	""|help) COMPREPLY=($(compgen -W "status health stats explain limits tenant key account usage price bill block allow policy attach detach backup completion man help " -- "$cur")); return ;;
 	"limits") COMPREPLY=($(compgen -W "show " -- "$cur")); return ;;
-	"tenant") COMPREPLY=($(compgen -W "create list enable disable " -- "$cur")); return ;;
+	"tenant") COMPREPLY=($(compgen -W "create list enable disable tier " -- "$cur")); return ;;
 	"key") COMPREPLY=($(compgen -W "create list enable disable delete " -- "$cur")); return ;;
+	"account") COMPREPLY=($(compgen -W "list show deposit adjust refund credit-line transfers " -- "$cur")); return ;;
+	"usage") COMPREPLY=($(compgen -W "list " -- "$cur")); return ;;
+	"price") COMPREPLY=($(compgen -W "list quote " -- "$cur")); return ;;
+	"bill") COMPREPLY=($(compgen -W "explain holds recoveries reconcile discrepancies close settle settlements statement invoice " -- "$cur")); return ;;
 	"block") COMPREPLY=($(compgen -W "add del list import " -- "$cur")); return ;;
 	"allow") COMPREPLY=($(compgen -W "add del list import " -- "$cur")); return ;;
 	"policy") COMPREPLY=($(compgen -W "check diff apply show versions confirm rollback " -- "$cur")); return ;;
@@ -60,10 +82,18 @@ _tollctl() {
 	case "$cmd" in
 	"tenant enable") COMPREPLY=($(compgen -W "$(_tollctl_ids tenant)" -- "$cur")); return ;;
 	"tenant disable") COMPREPLY=($(compgen -W "$(_tollctl_ids tenant)" -- "$cur")); return ;;
+	"tenant tier") COMPREPLY=($(compgen -W "$(_tollctl_ids tenant)" -- "$cur")); return ;;
 	"key create") COMPREPLY=($(compgen -W "$(_tollctl_ids tenant)" -- "$cur")); return ;;
 	"key enable") COMPREPLY=($(compgen -W "$(_tollctl_ids key)" -- "$cur")); return ;;
 	"key disable") COMPREPLY=($(compgen -W "$(_tollctl_ids key)" -- "$cur")); return ;;
 	"key delete") COMPREPLY=($(compgen -W "$(_tollctl_ids key)" -- "$cur")); return ;;
+	"account show") COMPREPLY=($(compgen -W "$(_tollctl_ids tenant)" -- "$cur")); return ;;
+	"account deposit") COMPREPLY=($(compgen -W "$(_tollctl_ids tenant)" -- "$cur")); return ;;
+	"account adjust") COMPREPLY=($(compgen -W "$(_tollctl_ids tenant)" -- "$cur")); return ;;
+	"account refund") COMPREPLY=($(compgen -W "$(_tollctl_ids tenant)" -- "$cur")); return ;;
+	"account credit-line") COMPREPLY=($(compgen -W "$(_tollctl_ids tenant)" -- "$cur")); return ;;
+	"account transfers") COMPREPLY=($(compgen -W "$(_tollctl_ids tenant)" -- "$cur")); return ;;
+	"bill statement") COMPREPLY=($(compgen -W "$(_tollctl_ids tenant)" -- "$cur")); return ;;
 	"block import") COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	"allow import") COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	"policy check") COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -71,6 +101,7 @@ _tollctl() {
 	"policy apply") COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	"attach") COMPREPLY=($(compgen -W "$(ls /sys/class/net 2>/dev/null)" -- "$cur")); return ;;
 	"detach") COMPREPLY=($(compgen -W "$(ls /sys/class/net 2>/dev/null)" -- "$cur")); return ;;
+	"backup") COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	"completion") COMPREPLY=($(compgen -W "bash" -- "$cur")); return ;;
 	esac
 }

@@ -43,7 +43,7 @@ struct ctl;
 struct ctl_args;
 
 #define CTL_ARGUMENTS_MAX 3
-#define CTL_OPTIONS_MAX 5
+#define CTL_OPTIONS_MAX 8
 struct ctl_command {
 	const char *words; /* "tenant create" */
 	struct ctl_argument arguments[CTL_ARGUMENTS_MAX];
@@ -75,8 +75,11 @@ struct ctl {
 	const char *socket;
 	const char *pin_dir;
 	unsigned timeout_ms;
+	bool timeout_given;
 	bool json;
 };
+/* Commands that may read the whole books wait longer, unless --timeout says how long. */
+#define CTL_LONG_TIMEOUT_MS 3600000u
 
 /* ---- parse.c */
 /* CTL_USAGE with a message that says what would be right. */
@@ -87,6 +90,10 @@ const char *ctl_option(const struct ctl_args *a, const char *name);
 /* 0 or CTL_USAGE; *ret is untouched when the option isn't given. */
 int ctl_option_duration(const struct ctl_args *a, const char *name, uint64_t *ret_ns, struct err *err) MUST_CHECK;
 int ctl_option_number(const struct ctl_args *a, const char *name, uint64_t *ret, struct err *err) MUST_CHECK;
+/* CTL_USAGE when the option isn't given. */
+int ctl_required(const struct ctl_args *a, const char *name, const char **ret, struct err *err) MUST_CHECK;
+/* 0, or CTL_USAGE unless `text` is an amount (NULL passes); `what` is its argument or option. */
+int ctl_check_amount(const char *what, const char *text, bool negative, struct err *err) MUST_CHECK;
 
 /* ---- help.c, man.c, complete.c: text from the tables */
 void ctl_put_usage(struct buf *out, const struct ctl_command *c);
@@ -129,6 +136,28 @@ int ctl_run_policy_confirm(struct ctl *ctl, const struct ctl_args *args, struct 
 int ctl_run_policy_rollback(struct ctl *ctl, const struct ctl_args *args, struct err *err);
 int ctl_run_limits_show(struct ctl *ctl, const struct ctl_args *args, struct err *err);
 int ctl_run_stats(struct ctl *ctl, const struct ctl_args *args, struct err *err);
+int ctl_run_tenant_tier(struct ctl *ctl, const struct ctl_args *args, struct err *err);
+int ctl_run_account_list(struct ctl *ctl, const struct ctl_args *args, struct err *err);
+int ctl_run_account_show(struct ctl *ctl, const struct ctl_args *args, struct err *err);
+int ctl_run_account_deposit(struct ctl *ctl, const struct ctl_args *args, struct err *err);
+int ctl_run_account_adjust(struct ctl *ctl, const struct ctl_args *args, struct err *err);
+int ctl_run_account_refund(struct ctl *ctl, const struct ctl_args *args, struct err *err);
+int ctl_run_account_credit_line(struct ctl *ctl, const struct ctl_args *args, struct err *err);
+int ctl_run_account_transfers(struct ctl *ctl, const struct ctl_args *args, struct err *err);
+int ctl_run_usage_list(struct ctl *ctl, const struct ctl_args *args, struct err *err);
+int ctl_run_price_list(struct ctl *ctl, const struct ctl_args *args, struct err *err);
+int ctl_run_price_quote(struct ctl *ctl, const struct ctl_args *args, struct err *err);
+int ctl_run_bill_explain(struct ctl *ctl, const struct ctl_args *args, struct err *err);
+int ctl_run_bill_holds(struct ctl *ctl, const struct ctl_args *args, struct err *err);
+int ctl_run_bill_recoveries(struct ctl *ctl, const struct ctl_args *args, struct err *err);
+int ctl_run_bill_reconcile(struct ctl *ctl, const struct ctl_args *args, struct err *err);
+int ctl_run_bill_discrepancies(struct ctl *ctl, const struct ctl_args *args, struct err *err);
+int ctl_run_bill_close(struct ctl *ctl, const struct ctl_args *args, struct err *err);
+int ctl_run_bill_settle(struct ctl *ctl, const struct ctl_args *args, struct err *err);
+int ctl_run_bill_settlements(struct ctl *ctl, const struct ctl_args *args, struct err *err);
+int ctl_run_bill_statement(struct ctl *ctl, const struct ctl_args *args, struct err *err);
+int ctl_run_bill_invoice(struct ctl *ctl, const struct ctl_args *args, struct err *err);
+int ctl_run_backup(struct ctl *ctl, const struct ctl_args *args, struct err *err);
 int ctl_run_attach(struct ctl *ctl, const struct ctl_args *args, struct err *err);
 int ctl_run_detach(struct ctl *ctl, const struct ctl_args *args, struct err *err);
 int ctl_run_explain(struct ctl *ctl, const struct ctl_args *args, struct err *err);

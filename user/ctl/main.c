@@ -100,6 +100,7 @@ static int set_up(struct ctl *ctl, const struct ctl_args *args, struct err *err)
 					      : DEFAULT_SOCKET,
 		.pin_dir = args->pin_dir ? args->pin_dir : DEFAULT_PIN_DIR,
 		.timeout_ms = (unsigned)(timeout_ns / 1000000u),
+		.timeout_given = args->timeout != NULL,
 		.json = args->json,
 	};
 	return 0;

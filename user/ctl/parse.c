@@ -2,6 +2,7 @@
 #include "ctl/command.h"
 
 #include "base/num.h"
+#include "model/money.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -285,7 +286,8 @@ static int parse_words(struct parser *p)
 		const char *word = p->argv[p->at];
 		int rc = 0;
 
-		if (only_words || word[0] != '-' || !word[1])
+		/* A negative amount is a word. */
+		if (only_words || word[0] != '-' || !word[1] || (word[1] >= '0' && word[1] <= '9'))
 			p->args->positional[p->args->n_positional++] = word;
 		else if (strcmp(word, "--") == 0)
 			only_words = true;
@@ -348,5 +350,30 @@ int ctl_option_number(const struct ctl_args *a, const char *name, uint64_t *ret,
 	if (!text || num_parse_u64(text, strlen(text), ret) == 0)
 		return 0;
 	err_set(err, ERR_INVAL, "--%s %s: a whole number is right", name, text);
+	return CTL_USAGE;
+}
+
+int ctl_check_amount(const char *what, const char *text, bool negative, struct err *err)
+{
+	struct err why;
+	int64_t nano;
+
+	if (!text)
+		return 0;
+	if (money_parse(text, strlen(text), &nano, &why) < 0)
+		err_set(err, ERR_INVAL, "%s %s: %s", what, text, why.msg);
+	else if (nano < 0 && !negative)
+		err_set(err, ERR_INVAL, "%s %s: it can't be negative", what, text);
+	else
+		return 0;
+	return CTL_USAGE;
+}
+
+int ctl_required(const struct ctl_args *a, const char *name, const char **ret, struct err *err)
+{
+	*ret = ctl_option(a, name);
+	if (*ret)
+		return 0;
+	err_set(err, ERR_INVAL, "`%s` needs --%s", a->command->words, name);
 	return CTL_USAGE;
 }

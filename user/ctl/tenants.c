@@ -1,6 +1,5 @@
 /* tenant and key. */
-#include "ctl/api.h"
-#include "ctl/output.h"
+#include "ctl/call.h"
 
 #include "base/clock.h"
 
@@ -8,58 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A request without a body, its answer printed. */
-static int simple(struct ctl *ctl, const char *method, const char *path, const char *part, output_view view,
-		  struct err *err)
-{
-	_cleanup_(api_reply_done) struct api_reply reply = {0};
-	_cleanup_(json_decrefp) json_t *said = NULL;
-	struct api_request request;
-	int rc;
-
-	api_path(&request, method, path, part);
-	rc = api_call(ctl, &request, &reply, err);
-	if (rc < 0)
-		return rc;
-	/* A 204 has no body, but --json promises one value. */
-	said = reply.json ? json_incref(reply.json) : json_pack("{s:s}", "id", part ? part : "");
-	return output(ctl, said, view, err);
-}
-
-static int post_json(struct ctl *ctl, const char *path, json_t *body, output_view view, struct err *err)
-{
-	_cleanup_(api_reply_done) struct api_reply reply = {0};
-	_cleanup_(freep) char *text = json_dumps(body, JSON_COMPACT);
-	struct api_request request;
-	int rc;
-
-	json_decref(body);
-	if (!text)
-		return err_set(err, ERR_INVAL, "the name is not valid UTF-8");
-	api_path(&request, "POST", path, NULL);
-	request.content_type = "application/json";
-	request.body = text;
-	request.body_len = strlen(text);
-	rc = api_call(ctl, &request, &reply, err);
-	return rc < 0 ? rc : output(ctl, reply.json, view, err);
-}
-
-/* Changes of state answer with a word; the object goes out with --json. */
-static void view_done(struct buf *out, json_t *json, int64_t now_ms)
-{
-	(void)json;
-	(void)now_ms;
-	buf_puts(out, "done\n");
-}
-
 /* ---- tenants */
 
 static const struct view_column tenant_columns[] = {
-	{"id", "TENANT", VIEW_TEXT},
-	{"name", "NAME", VIEW_TEXT},
-	{"status", "STATUS", VIEW_TEXT},
-	{"subject", "SUBJECT", VIEW_TEXT},
-	{"created_ms", "CREATED (UTC)", VIEW_WHEN},
+	{"id", "TENANT", VIEW_TEXT},     {"name", "NAME", VIEW_TEXT},       {"tier", "TIER", VIEW_TEXT},
+	{"status", "STATUS", VIEW_TEXT}, {"subject", "SUBJECT", VIEW_TEXT}, {"created_ms", "CREATED (UTC)", VIEW_WHEN},
 	{NULL, NULL, VIEW_TEXT},
 };
 
@@ -80,26 +32,33 @@ static void view_tenant(struct buf *out, json_t *json, int64_t now_ms)
 
 int ctl_run_tenant_create(struct ctl *ctl, const struct ctl_args *args, struct err *err)
 {
-	const char *id = args->positional[0], *name = ctl_option(args, "name");
+	const char *id = args->positional[0], *name = ctl_option(args, "name"), *tier = ctl_option(args, "tier");
 
-	return post_json(ctl, "/admin/v1/tenants", json_pack("{s:s, s:s}", "id", id, "name", name ? name : id),
-			 view_tenant, err);
+	return call_json(ctl, "POST", "/admin/v1/tenants", NULL,
+			 json_pack("{s:s, s:s, s:s*}", "id", id, "name", name ? name : id, "tier", tier), view_tenant,
+			 err);
+}
+
+int ctl_run_tenant_tier(struct ctl *ctl, const struct ctl_args *args, struct err *err)
+{
+	return call_json(ctl, "POST", "/admin/v1/tenants/%s/tier", args->positional[0],
+			 json_pack("{s:s}", "tier", args->positional[1]), view_tenant, err);
 }
 
 int ctl_run_tenant_list(struct ctl *ctl, const struct ctl_args *args, struct err *err)
 {
 	(void)args;
-	return simple(ctl, "GET", "/admin/v1/tenants", NULL, view_tenants, err);
+	return call_simple(ctl, "GET", "/admin/v1/tenants", NULL, view_tenants, err);
 }
 
 int ctl_run_tenant_enable(struct ctl *ctl, const struct ctl_args *args, struct err *err)
 {
-	return simple(ctl, "POST", "/admin/v1/tenants/%s/enable", args->positional[0], view_done, err);
+	return call_simple(ctl, "POST", "/admin/v1/tenants/%s/enable", args->positional[0], call_view_done, err);
 }
 
 int ctl_run_tenant_disable(struct ctl *ctl, const struct ctl_args *args, struct err *err)
 {
-	return simple(ctl, "POST", "/admin/v1/tenants/%s/disable", args->positional[0], view_done, err);
+	return call_simple(ctl, "POST", "/admin/v1/tenants/%s/disable", args->positional[0], call_view_done, err);
 }
 
 /* ---- keys */
@@ -147,32 +106,29 @@ int ctl_run_key_create(struct ctl *ctl, const struct ctl_args *args, struct err 
 	if (body && ctl_option(args, "expires"))
 		json_object_set_new(body, "expires_ms",
 				    json_integer(clock_wall_ms() + (json_int_t)(expires_ns / 1000000u)));
-	return post_json(ctl, "/admin/v1/keys", body, view_new_key, err);
+	return call_json(ctl, "POST", "/admin/v1/keys", NULL, body, view_new_key, err);
 }
 
 int ctl_run_key_list(struct ctl *ctl, const struct ctl_args *args, struct err *err)
 {
-	_cleanup_(api_reply_done) struct api_reply reply = {0};
 	struct api_request request;
-	int rc;
 
 	api_path(&request, "GET", "/admin/v1/keys", NULL);
 	api_query(&request, "tenant", ctl_option(args, "tenant"));
-	rc = api_call(ctl, &request, &reply, err);
-	return rc < 0 ? rc : output(ctl, reply.json, view_keys, err);
+	return call_request(ctl, &request, view_keys, err);
 }
 
 int ctl_run_key_enable(struct ctl *ctl, const struct ctl_args *args, struct err *err)
 {
-	return simple(ctl, "POST", "/admin/v1/keys/%s/enable", args->positional[0], view_done, err);
+	return call_simple(ctl, "POST", "/admin/v1/keys/%s/enable", args->positional[0], call_view_done, err);
 }
 
 int ctl_run_key_disable(struct ctl *ctl, const struct ctl_args *args, struct err *err)
 {
-	return simple(ctl, "POST", "/admin/v1/keys/%s/disable", args->positional[0], view_done, err);
+	return call_simple(ctl, "POST", "/admin/v1/keys/%s/disable", args->positional[0], call_view_done, err);
 }
 
 int ctl_run_key_delete(struct ctl *ctl, const struct ctl_args *args, struct err *err)
 {
-	return simple(ctl, "DELETE", "/admin/v1/keys/%s", args->positional[0], view_done, err);
+	return call_simple(ctl, "DELETE", "/admin/v1/keys/%s", args->positional[0], call_view_done, err);
 }

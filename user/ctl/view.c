@@ -112,6 +112,7 @@ static void put_number(struct buf *out, int64_t v, enum view_format format, int6
 		break;
 	case VIEW_TEXT:
 	case VIEW_MARK:
+	case VIEW_MONEY:
 		buf_printf(out, "%" PRId64, v);
 		break;
 	}
@@ -124,13 +125,34 @@ static void put_clean(struct buf *out, const char *text)
 		buf_putc(out, (unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text);
 }
 
+/* Thousands apart before the point; what isn't a decimal number, as it is. */
+static void put_money(struct buf *out, const char *text)
+{
+	size_t sign = *text == '-', whole = strspn(text + sign, "0123456789");
+
+	if (!whole || text[sign + whole + strspn(text + sign + whole, ".0123456789")]) {
+		put_clean(out, text);
+		return;
+	}
+	buf_append(out, text, sign);
+	for (size_t i = 0; i < whole; i++) {
+		buf_putc(out, text[sign + i]);
+		if (i + 1 < whole && (whole - i - 1) % 3 == 0)
+			buf_putc(out, ',');
+	}
+	buf_puts(out, text + sign + whole);
+}
+
 void view_value(struct buf *out, json_t *value, enum view_format format, int64_t now_ms)
 {
 	char *dump;
 
 	switch (value ? json_typeof(value) : JSON_NULL) {
 	case JSON_STRING:
-		put_clean(out, json_string_value(value));
+		if (format == VIEW_MONEY)
+			put_money(out, json_string_value(value));
+		else
+			put_clean(out, json_string_value(value));
 		break;
 	case JSON_INTEGER:
 		put_number(out, json_integer_value(value), format, now_ms);
@@ -169,7 +191,7 @@ static size_t width_of(const char *text)
 
 static bool right_aligned(enum view_format f)
 {
-	return f == VIEW_NUMBER || f == VIEW_BYTES || f == VIEW_RATE;
+	return f == VIEW_NUMBER || f == VIEW_BYTES || f == VIEW_RATE || f == VIEW_MONEY;
 }
 
 static void put_padded(struct buf *out, const char *text, size_t width, bool right, bool last)
@@ -200,6 +222,26 @@ static const char *cell_text(struct table *t, json_t *row, size_t column)
 	return t->cell.data ? t->cell.data : "";
 }
 
+/* The point and what is behind it. */
+static size_t decimals_of(const char *text)
+{
+	const char *point = strchr(text, '.');
+
+	return point ? strlen(point) : 0;
+}
+
+static void measure_money(struct view_pages *p, size_t column, const char *text)
+{
+	size_t decimals = decimals_of(text), whole = width_of(text) - decimals;
+
+	if (decimals > p->decimals[column])
+		p->decimals[column] = decimals;
+	if (whole > p->whole[column])
+		p->whole[column] = whole;
+	if (p->whole[column] + p->decimals[column] > p->width[column])
+		p->width[column] = p->whole[column] + p->decimals[column];
+}
+
 static void measure(struct table *t, json_t *rows)
 {
 	json_t *row;
@@ -209,8 +251,11 @@ static void measure(struct table *t, json_t *rows)
 		t->pages->width[c] = width_of(t->columns[c].title);
 	json_array_foreach(rows, i, row) for (size_t c = 0; c < t->n_columns; c++)
 	{
-		size_t w = width_of(cell_text(t, row, c));
+		const char *text = cell_text(t, row, c);
+		size_t w = width_of(text);
 
+		if (t->columns[c].format == VIEW_MONEY)
+			measure_money(t->pages, c, text);
 		if (w > t->pages->width[c])
 			t->pages->width[c] = w;
 	}
@@ -222,6 +267,10 @@ static void put_row(struct buf *out, struct table *t, json_t *row, unsigned inde
 	for (size_t c = 0; c < t->n_columns; c++) {
 		const char *text = row ? cell_text(t, row, c) : t->columns[c].title;
 
+		if (row && t->columns[c].format == VIEW_MONEY) {
+			buf_printf(&t->cell, "%*s", (int)(t->pages->decimals[c] - decimals_of(text)), "");
+			text = t->cell.data ? t->cell.data : "";
+		}
 		put_padded(out, text, t->pages->width[c], right_aligned(t->columns[c].format), c + 1 == t->n_columns);
 	}
 	while (out->len && out->data[out->len - 1] == ' ') /* no blanks at a line's end */
@@ -275,6 +324,20 @@ void view_fields(struct buf *out, json_t *object, const struct view_column *fiel
 		view_value(out, value, f->format, now_ms);
 		buf_putc(out, '\n');
 	}
+}
+
+const char *view_text_at(json_t *object, const char *path)
+{
+	const char *text;
+
+	while (object && *path) {
+		size_t len = strcspn(path, ".");
+
+		object = json_object_getn(object, path, len);
+		path += len + (path[len] == '.');
+	}
+	text = json_string_value(object);
+	return text ? text : "";
 }
 
 void view_limits_table(struct buf *out, json_t *rows, bool owner, int64_t now_ms)

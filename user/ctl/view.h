@@ -18,6 +18,7 @@ enum view_format {
 	VIEW_WAIT_MS, /* duration in ms */
 	VIEW_MARK,    /* true -> "yes", false -> "" */
 	VIEW_RATE,    /* per second, one decimal */
+	VIEW_MONEY,   /* a decimal string -> 1,234.50; points of a column under each other */
 };
 
 struct view_column {
@@ -33,6 +34,7 @@ void view_table(struct buf *out, json_t *rows, const struct view_column *columns
 struct view_pages {
 	bool started;
 	size_t width[VIEW_COLUMNS_MAX];
+	size_t whole[VIEW_COLUMNS_MAX], decimals[VIEW_COLUMNS_MAX]; /* VIEW_MONEY: before the point, and from it on */
 };
 void view_table_page(struct buf *out, json_t *rows, const struct view_column *columns, struct view_pages *pages,
 		     int64_t now_ms);
@@ -43,6 +45,9 @@ void view_limits_table(struct buf *out, json_t *rows, bool owner, int64_t now_ms
 /* Anything: scalars as lines, arrays of objects as tables with the fields' names as titles, objects indented. Names
  * that end in a unit (_ms, _ns, _bytes, ...) choose the format. */
 void view_any(struct buf *out, json_t *value, unsigned indent, int64_t now_ms);
+
+/* What stands at a path of names ("rule.rates.input"), as text; "" when it isn't there or no string. */
+const char *view_text_at(json_t *object, const char *path);
 
 /* One value as text. */
 void view_value(struct buf *out, json_t *value, enum view_format format, int64_t now_ms);
