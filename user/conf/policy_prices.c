@@ -1,9 +1,5 @@
-/* Schema of `prices`: what a call costs and what it is sold for. The formula itself: price/price.h.
- *
- * Invariants (tests cite them):
- *  PP1  Margins stay below 1 (at most 0.95), so that cost / (1 - margin) is always a price.
- *  PP2  No entry of `models` or `costs` is behind one that takes all that it would match: the first counts, so
- *       that one would do nothing, and a cheap model would be billed as the dear one before it. */
+/* Schema of `prices`: what a call costs and what it is sold for. The formula itself: price/price.h. Invariants:
+ * policy_prices.h. */
 #include "conf/policy_prices.h"
 
 #include "conf/policy_rate.h"
@@ -16,12 +12,9 @@
 #define MARGIN_MAX 9500
 #define FACTOR_MIN 100
 #define FACTOR_MAX 1000000
-#define RATE_MAX (1000000ull * (uint64_t)MONEY_NANO)
-#define PATTERN_MAX 512
 #define TIERS_MAX 64
 #define MODELS_MAX 1000
 #define COSTS_MAX 1000
-#define TIME_MAX_MS 253402300799000 /* the last second of 9999 */
 
 _Static_assert((int)POLICY_FORMULA_MARGIN == (int)PRICE_MARGIN &&
 		       (int)POLICY_FORMULA_MULTIPLIER == (int)PRICE_MULTIPLIER,
@@ -38,12 +31,6 @@ _Static_assert(sizeof(((struct policy_prices *)0)->currency) == CURRENCY_MAX, "w
 		.help = help_                                                                                          \
 	}
 
-/* Then it holds 0, which is nobody's value to judge. */
-static bool field_has_error(const struct reader *rd, const struct node *n, const char *field)
-{
-	return reader_has_error(rd, node_get(n, field));
-}
-
 /* ---- margin */
 
 static const struct schema_field margin_fields[] = {
@@ -58,7 +45,8 @@ static void check_margin(struct reader *rd, void *base, const struct node *n, ui
 	const char *field = given & 2 ? "min" : "max";
 	char lo[64], hi[64];
 
-	if (p->min_margin_e4 <= p->max_margin_e4 || field_has_error(rd, n, "min") || field_has_error(rd, n, "max"))
+	if (p->min_margin_e4 <= p->max_margin_e4 || policy_field_has_error(rd, n, "min") ||
+	    policy_field_has_error(rd, n, "max"))
 		return;
 	schema_format_exact(SCHEMA_E4, p->min_margin_e4, lo);
 	schema_format_exact(SCHEMA_E4, p->max_margin_e4, hi);
@@ -137,39 +125,13 @@ static void check_tiers(struct reader *rd, struct policy_prices *p, const struct
 		qsort(p->tiers, p->n_tiers, sizeof(*p->tiers), tier_compare);
 }
 
-/* ---- patterns */
-
-/* The rule that a pattern breaks, or NULL. `alphabet` of names: NULL = printable characters. */
-static const char *pattern_broken(const char *s, const char *alphabet)
-{
-	if (*s == '|' || s[strlen(s) - 1] == '|' || strstr(s, "||"))
-		return "has an empty alternative beside \"|\"; leave that \"|\" out";
-	for (; *s; s++) {
-		if (*s == ' ')
-			return "has a blank, which no name has; leave it out";
-		if (*s != '*' && *s != '|' && (alphabet ? !strchr(alphabet, *s) : *s < ' ' || *s > '~'))
-			return alphabet ? "has a character that no provider's name has (a-z, 0-9, \"_\", \".\", \"-\")"
-					: "has a character that no model's name has; printable ASCII only";
-	}
-	return NULL;
-}
-
-static void check_pattern(struct reader *rd, const struct node *n, const char *field, const char *pattern,
-			  const char *alphabet)
-{
-	const char *broken = pattern ? pattern_broken(pattern, alphabet) : NULL;
-
-	if (broken)
-		reader_error(rd, node_get(n, field), field, "\"%.64s\" %s", pattern, broken);
-}
-
 /* ---- models */
 
 static const struct schema_field model_fields[] = {
 	{.name = "match",
 	 .type = SCHEMA_STRING,
 	 .offset = offsetof(struct policy_model_factor, match),
-	 .max = PATTERN_MAX,
+	 .max = POLICY_PATTERN_MAX,
 	 .required = true,
 	 .help = "Pattern of public model names, such as `gpt-4*`."},
 	{.name = "factor",
@@ -184,7 +146,7 @@ static const struct schema_field model_fields[] = {
 static void check_model(struct reader *rd, void *base, const struct node *n, uint64_t given)
 {
 	(void)given;
-	check_pattern(rd, n, "match", ((struct policy_model_factor *)base)->match, NULL);
+	policy_check_pattern(rd, n, "match", ((struct policy_model_factor *)base)->match, false);
 }
 
 static const struct schema model_schema = {SCHEMA(model_fields), .size = sizeof(struct policy_model_factor),
@@ -213,14 +175,6 @@ static void default_models(struct reader *rd, struct policy_prices *p)
 }
 
 /* PP2 */
-static void covered_error(struct reader *rd, const struct node *later, const char *name, const struct node *first)
-{
-	reader_error(rd, later, NULL,
-		     "\"%.64s\" does nothing: the entry on line %u matches all of it, and the first counts; put this "
-		     "one before that",
-		     name, first->line);
-}
-
 static void check_model_order(struct reader *rd, const struct policy_prices *p, const struct node *n)
 {
 	const struct node *later = n && n->type == NODE_LIST ? n->first : NULL;
@@ -232,7 +186,7 @@ static void check_model_order(struct reader *rd, const struct policy_prices *p, 
 			if (!p->models[j].match || !policy_pattern_covers(p->models[j].match, p->models[i].match))
 				continue;
 			reader_push(rd, NULL, 0, i);
-			covered_error(rd, later, p->models[i].match, first);
+			policy_covered_error(rd, later, p->models[i].match, first);
 			reader_pop(rd);
 			break;
 		}
@@ -283,8 +237,9 @@ static void check_supply(struct reader *rd, void *base, const struct node *n, ui
 	uint32_t least = p->supply.surplus_below_e4 + 2 * p->supply.hysteresis_e4;
 	char text[64];
 
-	if (!(given & SUPPLY_BOUNDS) || least < p->supply.scarce_above_e4 || field_has_error(rd, n, "surplus_below") ||
-	    field_has_error(rd, n, "scarce_above") || field_has_error(rd, n, "hysteresis"))
+	if (!(given & SUPPLY_BOUNDS) || least < p->supply.scarce_above_e4 ||
+	    policy_field_has_error(rd, n, "surplus_below") || policy_field_has_error(rd, n, "scarce_above") ||
+	    policy_field_has_error(rd, n, "hysteresis"))
 		return;
 	schema_format_exact(SCHEMA_E4, least, text);
 	reader_error(rd, n, NULL,
@@ -294,108 +249,6 @@ static void check_supply(struct reader *rd, void *base, const struct node *n, ui
 }
 
 static const struct schema supply_schema = {SCHEMA(supply_fields), .check = check_supply};
-
-/* ---- costs */
-
-#define OF_COST(member) offsetof(struct policy_cost, member)
-#define COST_PATTERN(name_, help_)                                                                                     \
-	{                                                                                                              \
-		.name = #name_, .type = SCHEMA_STRING, .offset = OF_COST(name_), .max = PATTERN_MAX, .required = true, \
-		.help = help_                                                                                          \
-	}
-
-static const struct schema_field cost_fields[] = {
-	COST_PATTERN(provider, "Pattern of names of the configuration's `providers`."),
-	COST_PATTERN(model, "Pattern of the model's names at the provider."),
-	{.name = "input",
-	 .type = SCHEMA_MONEY,
-	 .offset = OF_COST(input_nano),
-	 .max = RATE_MAX,
-	 .required = true,
-	 .help = "Per million prompt tokens."},
-	{.name = "cached_input",
-	 .type = SCHEMA_MONEY,
-	 .offset = OF_COST(cached_input_nano),
-	 .max = RATE_MAX,
-	 .def_text = "= input",
-	 .help = "Per million prompt tokens read from the provider's cache."},
-	{.name = "cache_write",
-	 .type = SCHEMA_MONEY,
-	 .offset = OF_COST(cache_write_nano),
-	 .max = RATE_MAX,
-	 .def_text = "= input",
-	 .help = "Per million prompt tokens written to the provider's cache."},
-	{.name = "output",
-	 .type = SCHEMA_MONEY,
-	 .offset = OF_COST(output_nano),
-	 .max = RATE_MAX,
-	 .required = true,
-	 .help = "Per million tokens of the answer; 0 for embeddings."},
-	{.name = "effective",
-	 .type = SCHEMA_TIME,
-	 .offset = OF_COST(effective_ms),
-	 .max = TIME_MAX_MS,
-	 .def_text = "always",
-	 .help = "From when on this cost holds."},
-};
-
-static void check_cost(struct reader *rd, void *base, const struct node *n, uint64_t given)
-{
-	struct policy_cost *c = base;
-
-	if (!(given & 8))
-		c->cached_input_nano = c->input_nano;
-	if (!(given & 16))
-		c->cache_write_nano = c->input_nano;
-	check_pattern(rd, n, "provider", c->provider, "abcdefghijklmnopqrstuvwxyz0123456789_.-");
-	check_pattern(rd, n, "model", c->model, NULL);
-}
-
-static const struct schema cost_schema = {SCHEMA(cost_fields), .size = sizeof(struct policy_cost), .check = check_cost};
-
-static bool same_patterns(const struct policy_cost *a, const struct policy_cost *b)
-{
-	return !strcmp(a->provider, b->provider) && !strcmp(a->model, b->model);
-}
-
-/* PP2; false when `later` is fine beside `first`. The same patterns at another time are the cost's next version. */
-static bool cost_clashes(struct reader *rd, const struct policy_cost *first, const struct node *first_at,
-			 const struct policy_cost *later, const struct node *later_at)
-{
-	if (!first->provider || !first->model || field_has_error(rd, first_at, "effective"))
-		return false;
-	if (same_patterns(first, later)) {
-		if (first->effective_ms != later->effective_ms)
-			return false;
-		reader_error(rd, later_at, NULL,
-			     "\"%.64s\" has provider, model and effective time of the entry on line %u; keep one, or "
-			     "give them different times",
-			     later->model, first_at->line);
-		return true;
-	}
-	if (first->effective_ms > later->effective_ms || !policy_pattern_covers(first->provider, later->provider) ||
-	    !policy_pattern_covers(first->model, later->model))
-		return false;
-	covered_error(rd, later_at, later->model, first_at);
-	return true;
-}
-
-static void check_cost_order(struct reader *rd, const struct policy_prices *p, const struct node *list)
-{
-	const struct node *later = list && list->type == NODE_LIST ? list->first : NULL;
-
-	for (size_t i = 0; i < p->n_costs && later; i++, later = later->next) {
-		const struct policy_cost *c = &p->costs[i];
-		const struct node *first = list->first;
-
-		if (!c->provider || !c->model || field_has_error(rd, later, "effective"))
-			continue;
-		reader_push(rd, NULL, 0, i);
-		for (size_t j = 0; j < i && !cost_clashes(rd, &p->costs[j], first, c, later); j++)
-			first = first->next;
-		reader_pop(rd);
-	}
-}
 
 /* ---- the section. Order matters: tiers look at formula and margin. */
 
@@ -437,7 +290,7 @@ static const struct schema_field prices_fields[] = {
 	 .offset = OF_PRICES(costs),
 	 .count_offset = OF_PRICES(n_costs),
 	 .max = COSTS_MAX,
-	 .sub = &cost_schema,
+	 .sub = &policy_cost_schema,
 	 .def_text = "empty",
 	 .help = "What providers charge. A model without one is not sold: 503 model_not_priced."},
 };
@@ -456,7 +309,7 @@ static void check_prices(struct reader *rd, void *base, const struct node *n, ui
 	check_model_order(rd, p, models);
 	reader_pop(rd);
 	reader_push(rd, "costs", 5, 0);
-	check_cost_order(rd, p, node_get(n, "costs"));
+	policy_check_cost_order(rd, p, node_get(n, "costs"));
 	reader_pop(rd);
 }
 

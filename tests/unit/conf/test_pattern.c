@@ -46,6 +46,28 @@ Test(pattern, covers)
 			     rows[i].pattern, rows[i].covered);
 }
 
+/* What would take very long is left: "no" forbids nothing. */
+Test(pattern, gives_up)
+{
+	char pattern[513], covered[513];
+
+	memset(covered, 'a', 512);
+	for (size_t i = 0; i < 512; i += 2)
+		memcpy(pattern + i, "a*", 2);
+	pattern[512] = covered[512] = '\0';
+	cr_expect(policy_pattern_covers(pattern, covered));
+	memset(pattern, 'a', 256);
+	pattern[0] = '*';
+	pattern[256] = 'b';
+	pattern[257] = '*';
+	pattern[258] = '\0';
+	cr_expect_not(policy_pattern_covers(pattern, covered));
+	/* It does, but finding out takes 256 steps from each of 256 places. */
+	covered[511] = 'b';
+	pattern[257] = '\0';
+	cr_expect_not(policy_pattern_covers(pattern, covered));
+}
+
 static bool match_from(const char *p, const char *name)
 {
 	if (!*p || *p == '|')

@@ -1,4 +1,4 @@
-/* Goal: prices of a policy (PP1 and PP2 of policy_prices.c): defaults, exact values, every broken rule at its place,
+/* Goal: prices of a policy (PP1 and PP2 of policy_prices.h): defaults, exact values, every broken rule at its place,
  * and differences. Method: table rows; exactness at the ends of each range and one step past them. */
 #include "fixture.h"
 
