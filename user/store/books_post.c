@@ -59,7 +59,7 @@ int store_books_begin(struct store *s, struct err *err)
 
 /* After some errors (disk full, I/O) SQLite has rolled back by itself: a row put then would be a transaction of its own
  * (B4). */
-static int check_open(struct store *s, struct err *err)
+int posting_check_open(struct store *s, struct err *err)
 {
 	if (!s->posting.open)
 		return err_set(err, ERR_INVAL, "no posting transaction is open");
@@ -71,7 +71,7 @@ static int check_open(struct store *s, struct err *err)
 int store_books_commit(struct store *s, struct err *err)
 {
 	_cleanup_(txn_end) struct txn txn = {.open = s};
-	int rc = check_open(s, err);
+	int rc = posting_check_open(s, err);
 
 	s->posting.open = false;
 	return rc < 0 ? rc : txn_commit(&txn, err);
@@ -146,7 +146,7 @@ static void bind_usage(struct query *q, const struct usage_record *r, int64_t id
 int store_usage_put(struct store *s, const struct usage_record *r, int64_t *ret_id, struct err *err)
 {
 	struct posting *p = &s->posting;
-	int rc = check_open(s, err);
+	int rc = posting_check_open(s, err);
 
 	if (rc == 0)
 		rc = check_usage(p, r, err);
@@ -209,7 +209,7 @@ static int insert_transfer(struct store *s, const struct transfer *t, int64_t id
 int store_transfer_put(struct store *s, const struct transfer *t, int64_t *ret_id, struct err *err)
 {
 	struct posting *p = &s->posting;
-	int rc = check_open(s, err);
+	int rc = posting_check_open(s, err);
 
 	if (rc == 0)
 		rc = check_transfer(p, t, err);

@@ -25,6 +25,7 @@ struct store {
 
 /* Fill *err from the connection's last error; returns its code. */
 int store_fail(struct store *s, struct err *err, const char *what);
+int store_fail_db(sqlite3 *db, struct err *err, const char *what);
 /* For SQL without results that isn't worth keeping prepared. */
 int store_exec(struct store *s, const char *sql, struct err *err) MUST_CHECK;
 int store_migrate(struct store *s, struct err *err) MUST_CHECK;
@@ -33,6 +34,10 @@ int store_migrate(struct store *s, struct err *err) MUST_CHECK;
 int check_at_open(struct store *s, struct err *err) MUST_CHECK;
 /* books_sum.c: the SQL function saturating_sum. */
 int sums_register(struct store *s, struct err *err) MUST_CHECK;
+/* A statement over rows with ids in (after, upto]. */
+int sums_run(struct store *s, enum store_statement which, int64_t after, int64_t upto, struct err *err) MUST_CHECK;
+/* books_post.c: is a posting transaction open, and still the one that was begun? */
+int posting_check_open(struct store *s, struct err *err) MUST_CHECK;
 
 /* ---- one query: begin, bind in order, then query_run (no row), query_row (row by row). A failure sticks, so that only
  * the last call's result needs looking at. Reset when it leaves its scope:
@@ -49,6 +54,7 @@ void query_text(struct query *q, const char *text);
 void query_bytes_as_text(struct query *q, const char *text, size_t len);
 void query_blob(struct query *q, const void *data, size_t len);
 void query_int(struct query *q, int64_t v);
+void query_null(struct query *q);
 /* 0, or an error. */
 int query_run(struct query *q) MUST_CHECK;
 /* 1: a row, 0: none left, else an error. */

@@ -71,15 +71,20 @@ static const char *advice(int code, int sqlite_code)
 
 int store_fail(struct store *s, struct err *err, const char *what)
 {
-	int sqlite_code = sqlite3_extended_errcode(s->db);
+	return store_fail_db(s->db, err, what);
+}
+
+int store_fail_db(sqlite3 *db, struct err *err, const char *what)
+{
+	int sqlite_code = sqlite3_extended_errcode(db);
 	int code = code_of(sqlite_code);
 
-	if (sqlite_code == SQLITE_ERROR && strstr(sqlite3_errmsg(s->db), "integer overflow")) /* sum() */
+	if (sqlite_code == SQLITE_ERROR && strstr(sqlite3_errmsg(db), "integer overflow")) /* sum() */
 		return err_set(err, ERR_RANGE, "%s: a sum doesn't fit in 64 bits", what);
 	/* With SQLITE_IOERR and SQLITE_CANTOPEN the system's own error says more. */
-	if (code == ERR_IO && sqlite3_system_errno(s->db))
-		return err_errno(err, sqlite3_system_errno(s->db), "%s: %s", what, sqlite3_errmsg(s->db));
-	return err_set(err, code, "%s: %s%s", what, sqlite3_errmsg(s->db), advice(code, sqlite_code));
+	if (code == ERR_IO && sqlite3_system_errno(db))
+		return err_errno(err, sqlite3_system_errno(db), "%s: %s", what, sqlite3_errmsg(db));
+	return err_set(err, code, "%s: %s%s", what, sqlite3_errmsg(db), advice(code, sqlite_code));
 }
 
 int store_exec(struct store *s, const char *sql, struct err *err)
@@ -130,6 +135,12 @@ void query_int(struct query *q, int64_t v)
 {
 	if (q->rc == 0)
 		bound(q, sqlite3_bind_int64(q->stmt, ++q->bound, v));
+}
+
+void query_null(struct query *q)
+{
+	if (q->rc == 0)
+		bound(q, sqlite3_bind_null(q->stmt, ++q->bound));
 }
 
 int query_row(struct query *q)

@@ -59,29 +59,49 @@ int fixture_try_open(struct err *err)
 	return rc;
 }
 
-void fixture_sql(const char *sql)
+static void run_sql(const char *path, const char *sql)
 {
 	sqlite3 *db = NULL;
 	char *msg = NULL;
 
-	cr_assert_eq(sqlite3_open(fixture_path, &db), SQLITE_OK);
+	cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
 	cr_assert_eq(sqlite3_exec(db, sql, NULL, NULL, &msg), SQLITE_OK, "%s: %s", sql, msg);
 	sqlite3_close(db);
 }
 
-long long fixture_number(const char *sql)
+void fixture_sql(const char *sql)
+{
+	run_sql(fixture_path, sql);
+}
+
+void fixture_books_sql(const char *sql)
+{
+	run_sql(fixture_books_path, sql);
+}
+
+static long long number(const char *path, const char *sql)
 {
 	sqlite3_stmt *stmt = NULL;
 	sqlite3 *db = NULL;
 	long long v = -1;
 
-	cr_assert_eq(sqlite3_open(fixture_path, &db), SQLITE_OK);
+	cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
 	cr_assert_eq(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK, "%s: %s", sql, sqlite3_errmsg(db));
 	if (sqlite3_step(stmt) == SQLITE_ROW)
 		v = sqlite3_column_int64(stmt, 0);
 	sqlite3_finalize(stmt);
 	sqlite3_close(db);
 	return v;
+}
+
+long long fixture_number(const char *sql)
+{
+	return number(fixture_path, sql);
+}
+
+long long fixture_books_number(const char *sql)
+{
+	return number(fixture_books_path, sql);
 }
 
 int fixture_key(struct store *s, const char *tenant, unsigned n, struct api_key *ret, struct err *err)

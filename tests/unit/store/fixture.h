@@ -29,6 +29,8 @@ int fixture_key(struct store *s, const char *tenant, unsigned n, struct api_key 
 /* ---- the books, in the same folder */
 extern char fixture_books_path[80];
 struct store *fixture_books(void);
+void fixture_books_sql(const char *sql);
+long long fixture_books_number(const char *sql);
 /* Tenants "t0".. (accounts 1..n), then cash, revenue, cost, payable of "openai". */
 enum { BOOKS_CASH, BOOKS_REVENUE, BOOKS_COST, BOOKS_PAYABLE, BOOKS_OTHERS };
 struct books_accounts {
