@@ -80,7 +80,6 @@ static int account_add(struct ledger *l, const struct account *from, struct ledg
 struct load {
 	struct ledger *ledger;
 	struct err *err;
-	char cash[ACCOUNT_NAME_MAX];
 };
 
 static int on_account(const struct account *a, void *arg)
@@ -88,8 +87,6 @@ static int on_account(const struct account *a, void *arg)
 	struct load *load = arg;
 	struct ledger_account *added;
 
-	if (a->kind == ACCOUNT_CASH)
-		memcpy(load->cash, a->name, sizeof(load->cash));
 	if (a->kind != ACCOUNT_TENANT)
 		return 0;
 	return account_add(load->ledger, a, &added) < 0 ? err_set(load->err, ERR_NOMEM, "out of memory") : 0;
@@ -106,18 +103,16 @@ static int house_open(struct ledger *l, enum account_kind kind, const char *name
 	return 0;
 }
 
-/* The cash account bears the currency's name: it says which one the books are in. */
 int accounts_init(struct ledger *l, struct err *err)
 {
 	struct load load = {.ledger = l, .err = err};
-	int rc = store_account_each(l->store, on_account, &load, err);
+	int rc = store_books_currency(l->store, l->currency, err);
 
+	if (rc == 0)
+		rc = store_account_each(l->store, on_account, &load, err);
 	if (rc < 0)
 		return rc;
-	if (load.cash[0] && strcmp(load.cash, l->currency) != 0)
-		return err_set(err, ERR_INVAL, "the books are in %s, not in %s: a currency is fixed at first use",
-			       load.cash, l->currency);
-	rc = house_open(l, ACCOUNT_CASH, l->currency, &l->house.cash, err);
+	rc = house_open(l, ACCOUNT_CASH, "cash", &l->house.cash, err);
 	if (rc == 0)
 		rc = house_open(l, ACCOUNT_REVENUE, "revenue", &l->house.revenue, err);
 	if (rc == 0)

@@ -156,7 +156,8 @@ struct ledger {
 	bool payables_new; /* some were made in the transaction that is open */
 	uint64_t retry_at_ms, rolled_up_ms, synced_ms, scanned_ms, answers_ms;
 	unsigned failures_in_row;
-	bool to_roll_up;
+	uint64_t committed_ms;
+	bool to_roll_up, to_checkpoint;
 	uint64_t synced_mark; /* what had been taken and freed at the last write-back */
 
 	/* Claims. */

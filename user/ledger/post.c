@@ -114,13 +114,13 @@ int post_record(struct ledger *l, struct usage_record *r, const char *provider, 
 
 	r->id = 0;
 	r->posted_ms = post_time(l);
-	rc = store_usage_put(l->store, r, &r->id, err);
+	rc = r->cost_nano > 0 ? payable_id(l, provider, &payable, err)
+			      : 0; /* first: nothing comes between a record's rows */
+	if (rc == 0)
+		rc = store_usage_put(l->store, r, &r->id, err);
 	if (rc < 0)
 		return rc;
-	if (r->cost_nano > 0)
-		rc = payable_id(l, provider, &payable, err);
-	if (rc == 0)
-		rc = transfer_of(l, r, TRANSFER_CHARGE, r->account_id, l->house.revenue, charge, err);
+	rc = transfer_of(l, r, TRANSFER_CHARGE, r->account_id, l->house.revenue, charge, err);
 	if (rc == 0)
 		rc = transfer_of(l, r, TRANSFER_OVERAGE, r->account_id, l->house.revenue, r->price_nano - charge, err);
 	if (rc == 0)

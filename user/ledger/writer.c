@@ -15,6 +15,7 @@
 #include <sys/eventfd.h>
 
 #define EXPIRY_SCAN_MS 200u
+#define CHECKPOINT_MS 500u
 #define ANSWERS_MS 5000u
 #define ANSWERS_AT_ONCE 64u
 #define IDLE_MS 1000u
@@ -91,8 +92,10 @@ static int roll_up(struct ledger *l, struct err *err)
 	int rc = store_books_roll_up(l->store, err);
 
 	l->rolled_up_ms = clock_mono_ms();
-	if (rc == 0)
+	if (rc == 0) {
 		l->to_roll_up = false;
+		l->to_checkpoint = true;
+	}
 	/* A sum that doesn't fit is for reconciliation to explain; records can be posted all the same. */
 	return post_error_is_own(rc) ? 0 : rc;
 }
@@ -152,11 +155,29 @@ static void write_back(struct ledger *l, uint64_t now_ms)
 	(void)slots_write_back(&l->slots); /* a disk that fails says so at the next commit */
 }
 
+/* For quiet moments: what commits would otherwise stop for. */
+static void tidy_when_quiet(struct ledger *l, uint64_t now_ms)
+{
+	struct err err;
+	size_t removed = 0;
+
+	/* Their failures are no reason to refuse calls: the next commit will tell. */
+	if (l->to_checkpoint && now_ms - l->committed_ms >= CHECKPOINT_MS) {
+		l->to_checkpoint = false;
+		if (store_books_checkpoint(l->store, &err) < 0)
+			return;
+	}
+	if (now_ms >= l->answers_ms) {
+		if (store_answer_expire(l->store, post_time(l), ANSWERS_AT_ONCE, &removed, &err) < 0)
+			removed = 0;
+		l->answers_ms = now_ms + (removed == ANSWERS_AT_ONCE ? 0 : ANSWERS_MS);
+	}
+}
+
 static void tidy(struct ledger *l)
 {
 	uint64_t now_ms = clock_mono_ms();
 	struct err err = {0};
-	size_t removed = 0;
 
 	write_back(l, now_ms);
 	if (now_ms - l->scanned_ms >= EXPIRY_SCAN_MS) {
@@ -167,11 +188,8 @@ static void tidy(struct ledger *l)
 		return;
 	if (l->to_roll_up && now_ms - l->rolled_up_ms >= l->opts.roll_up_ms && roll_up(l, &err) < 0)
 		store_failed(l, &err);
-	else if (!l->pending && now_ms >= l->answers_ms) {
-		if (store_answer_expire(l->store, post_time(l), ANSWERS_AT_ONCE, &removed, &err) < 0)
-			removed = 0; /* no reason to refuse calls: the commit will tell */
-		l->answers_ms = now_ms + (removed == ANSWERS_AT_ONCE ? 0 : ANSWERS_MS);
-	}
+	else if (!l->pending && !atomic_load_explicit(&l->jobs, memory_order_relaxed))
+		tidy_when_quiet(l, now_ms);
 }
 
 /* ---- sleeping */
@@ -196,6 +214,8 @@ static int sleep_ms(const struct ledger *l, bool owed)
 		until = sooner(until, l->synced_ms + l->opts.holds_sync_ms);
 	if (l->to_roll_up && !l->failures_in_row)
 		until = sooner(until, l->rolled_up_ms + l->opts.roll_up_ms);
+	if (l->to_checkpoint && !l->failures_in_row)
+		until = sooner(until, l->committed_ms + CHECKPOINT_MS);
 	return until <= now_ms ? 0 : (int)(until - now_ms) + 1;
 }
 
