@@ -5,11 +5,12 @@
 
 #include "base/util.h"
 
+/* clang-format off */
 #define SQL_NEVER_CHANGED(table)                                                                                       \
-	"CREATE TRIGGER " table "_no_update BEFORE UPDATE ON " table " BEGIN SELECT RAISE (ABORT, '" table             \
-	" are never changed'); END;"                                                                                   \
-	"CREATE TRIGGER " table "_no_delete BEFORE DELETE ON " table " BEGIN SELECT RAISE (ABORT, '" table             \
-	" are never deleted'); END;"
+	"CREATE TRIGGER " table "_no_update BEFORE UPDATE ON " table                                                   \
+	" BEGIN SELECT RAISE (ABORT, '" table " are never changed'); END;"                                             \
+	"CREATE TRIGGER " table "_no_delete BEFORE DELETE ON " table                                                   \
+	" BEGIN SELECT RAISE (ABORT, '" table " are never deleted'); END;"
 
 static const char *const steps[] = {
 	/* 1 */
@@ -52,14 +53,12 @@ static const char *const steps[] = {
 	" supply_factor_e4 INTEGER NOT NULL,"
 	" min_margin_e4 INTEGER NOT NULL,"
 	" max_margin_e4 INTEGER NOT NULL,"
-	" UNIQUE (book_id, model, tier, provider, upstream_model, supply, effective_ms, currency, formula, "
-	"supply_pinned,"
+	" UNIQUE (book_id, model, tier, provider, upstream_model, supply, effective_ms, currency, formula, supply_pinned,"
 	" rate_input_nano, rate_cached_input_nano, rate_cache_write_nano, rate_output_nano, base_margin_e4,"
-	" tier_margin_e4, model_factor_e4, supply_factor_e4, min_margin_e4, max_margin_e4)) STRICT;" SQL_NEVER_CHANGED(
-		"price_rules")
+	" tier_margin_e4, model_factor_e4, supply_factor_e4, min_margin_e4, max_margin_e4)) STRICT;"
+	SQL_NEVER_CHANGED("price_rules")
 
-	/* first_transfer: the id that the next transfer got; a call's transfers follow its record without a gap (B6).
-	 */
+	/* first_transfer: the id that the next transfer got; a call's transfers follow its record without a gap (B6). */
 	"CREATE TABLE usage ("
 	" id INTEGER PRIMARY KEY,"
 	" request_id BLOB NOT NULL UNIQUE CHECK (length(request_id) = 12)," /* B2 */
@@ -82,7 +81,8 @@ static const char *const steps[] = {
 	" price_nano INTEGER NOT NULL CHECK (price_nano >= 0),"
 	" latency_us INTEGER NOT NULL CHECK (latency_us >= 0),"
 	" bytes INTEGER NOT NULL CHECK (bytes >= 0),"
-	" first_transfer INTEGER NOT NULL CHECK (first_transfer > 0)) STRICT;" SQL_NEVER_CHANGED("usage")
+	" first_transfer INTEGER NOT NULL CHECK (first_transfer > 0)) STRICT;"
+	SQL_NEVER_CHANGED("usage")
 
 	/* A call's transfers have no text and are in no index. ref_account: the account in which ref is unique. */
 	"CREATE TABLE transfers ("
@@ -100,8 +100,8 @@ static const char *const steps[] = {
 	" CHECK (debit <> credit)) STRICT;"
 	"CREATE UNIQUE INDEX transfers_ref ON transfers (ref_account, ref) WHERE ref_account IS NOT NULL;"
 	/* Refunds and the like; charge, overage and cost are found by first_transfer. */
-	"CREATE INDEX transfers_later ON transfers (usage_id) WHERE usage_id IS NOT NULL AND kind NOT IN (2, 3, "
-	"4);" SQL_NEVER_CHANGED("transfers")
+	"CREATE INDEX transfers_later ON transfers (usage_id) WHERE usage_id IS NOT NULL AND (kind < 2 OR kind > 4);"
+	SQL_NEVER_CHANGED("transfers")
 
 	/* Made from the two tables above by roll-up, up to these ids. The blocks say in which runs of 4096 ids an
 	 * account has rows: an index for listings at a fraction of its cost per call. */
@@ -197,8 +197,9 @@ static const char *const steps[] = {
 	" refunds_nano INTEGER NOT NULL,"
 	" sla_nano INTEGER NOT NULL,"
 	" hash BLOB NOT NULL CHECK (length(hash) = 32),"
-	" CHECK (from_ms < to_ms)) STRICT;" SQL_NEVER_CHANGED(
-		"settlements") "CREATE TABLE settlement_lines ("
+	" CHECK (from_ms < to_ms)) STRICT;"
+	SQL_NEVER_CHANGED("settlements")
+	"CREATE TABLE settlement_lines ("
 			       " id INTEGER PRIMARY KEY,"
 			       " period TEXT NOT NULL,"
 			       " kind INTEGER NOT NULL CHECK (kind >= 0),"
@@ -219,14 +220,11 @@ static const char *const steps[] = {
 			       " carried_in_nano INTEGER NOT NULL,"
 			       " carried_out_nano INTEGER NOT NULL) STRICT;"
 			       "CREATE INDEX settlement_lines_of ON settlement_lines (period, id);"
-			       "CREATE INDEX settlement_lines_of_account ON settlement_lines (period, account, "
-			       "id);" SQL_NEVER_CHANGED(
-				       "settlement_lines") "CREATE TRIGGER settlement_lines_closed BEFORE INSERT ON "
-							   "settlement_lines"
-							   " WHEN EXISTS (SELECT 1 FROM settlements WHERE period = "
-							   "NEW.period)"
-							   " BEGIN SELECT RAISE (ABORT, 'a settled period takes no "
-							   "more lines'); END;"
+			       "CREATE INDEX settlement_lines_of_account ON settlement_lines (period, account, id);"
+	SQL_NEVER_CHANGED("settlement_lines")
+	"CREATE TRIGGER settlement_lines_closed BEFORE INSERT ON settlement_lines"
+							   " WHEN EXISTS (SELECT 1 FROM settlements WHERE period = NEW.period)"
+							   " BEGIN SELECT RAISE (ABORT, 'a settled period takes no more lines'); END;"
 
 							   "CREATE TABLE invoice_lines ("
 							   " id INTEGER PRIMARY KEY,"
@@ -238,10 +236,10 @@ static const char *const steps[] = {
 							   " cached_input_tokens INTEGER,"
 							   " output_tokens INTEGER,"
 							   " amount_nano INTEGER NOT NULL) STRICT;"
-							   "CREATE INDEX invoice_lines_of ON invoice_lines (provider, "
-							   "period, id);"
+							   "CREATE INDEX invoice_lines_of ON invoice_lines (provider, period, id);"
 							   "PRAGMA application_id = 1952932459;",
 };
+/* clang-format on */
 
 static const char *const large[] = {
 	"usage", "transfers", "usage_sums", "transfer_sums", "usage_blocks", "transfer_blocks", "answers", NULL,

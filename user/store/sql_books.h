@@ -122,7 +122,7 @@
 	X(TRANSFER_FROM, "SELECT " TRANSFER_COLS " FROM transfers t WHERE t.id >= (SELECT first_transfer FROM usage"   \
 			 " WHERE id = ?1) ORDER BY t.id")                                                              \
 	X(TRANSFER_LATER, "SELECT " TRANSFER_COLS " FROM transfers t WHERE t.usage_id = ?1"                            \
-			  " AND t.kind NOT IN (2, 3, 4) ORDER BY t.id")                                                \
+			  " AND (t.kind < 2 OR t.kind > 4) ORDER BY t.id")                                             \
 	/* usage */                                                                                                    \
 	X(USAGE_GET, "SELECT " USAGE_COLS " FROM usage u WHERE u.request_id = ?1")                                     \
 	X(USAGE_EACH, "SELECT " USAGE_COLS " FROM usage u WHERE u.id > ?1 AND u.id <= ?2 ORDER BY u.id")               \
@@ -219,7 +219,7 @@
 	  "first_transfer FROM usage WHERE id > ?2 ORDER BY id LIMIT 1), 9223372036854775807) END ORDER BY id")        \
 	X(CHECK_REFUNDS, "SELECT t.usage_id, t.amount_nano, u.account_id, u.price_nano, u.request_id FROM (SELECT "    \
 			 "usage_id, sum(amount_nano) AS amount_nano FROM transfers WHERE usage_id BETWEEN ?1 AND ?2 "  \
-			 "AND kind NOT IN (2, 3, 4) AND kind = 5 GROUP BY usage_id) t LEFT JOIN usage u ON u.id = "    \
+			 "AND (kind < 2 OR kind > 4) AND kind = 5 GROUP BY usage_id) t LEFT JOIN usage u ON u.id = "   \
 			 "t.usage_id WHERE u.id IS NULL OR t.amount_nano > u.price_nano")                              \
 	X(CHECK_USAGE_MARK, "SELECT usage_id FROM rolled_up")                                                          \
 	X(CHECK_USAGE_MERGE, USAGE_SUMS_MERGE_INTO("temp.usage_copy"))                                                 \
