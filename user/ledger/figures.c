@@ -137,6 +137,9 @@ static int take_usage(const struct store_usage_sum *u, void *arg)
 		return unknown_account(u->account_id, m->err);
 	if (u->rule_id)
 		rc = books_rules_get(&m->rules, m->store, u->rule_id, &rule, m->err);
+	if (rc == ERR_NOT_FOUND)
+		return err_set(m->err, ERR_CORRUPT, "price rule %" PRId64 ", by which calls were charged, is missing",
+			       u->rule_id);
 	if (rc < 0)
 		return rc;
 	snprintf(l.account, sizeof(l.account), "%s", a->name);

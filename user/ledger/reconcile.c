@@ -45,9 +45,38 @@ void books_report_add(struct books_report *r, const struct store_difference *d, 
 	r->n_first++;
 }
 
+/* What the store found wrong, and what to do about it. */
+static const char *advice_of(const char *kind)
+{
+	static const struct {
+		const char *kind, *advice;
+	} table[] = {
+		{"usage_without_charge", "adjust the account, or write it off"},
+		{"charge_differs", "refund or adjust the difference"},
+		{"overage_differs", "compare the hold with the record"},
+		{"cost_differs", "compare with the provider's invoice"},
+		{"charge_of_other_account", "adjust both accounts"},
+		{"refund_above_price", "adjust the account by the difference"},
+		{"transfer_without_usage", "compare with a backup; adjust the account"},
+		{"usage_missing", "the file was altered: compare with a backup"},
+		{"transfer_missing", "the file was altered: compare with a backup"},
+		{"time_runs_back", "the file was altered: compare with a backup"},
+		{"balance_differs", "the file was altered: compare with a backup"},
+		{"total_not_zero", "the file was altered: compare with a backup"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+		if (strcmp(table[i].kind, kind) == 0)
+			return table[i].advice;
+	return "the file was altered, or a sum made wrongly: compare with a backup";
+}
+
 static int take_difference(const struct store_difference *d, void *arg)
 {
-	books_report_add(arg, d, NULL);
+	struct store_difference told = *d;
+
+	snprintf(told.text, sizeof(told.text), "%.150s; %s", d->text, advice_of(d->kind));
+	books_report_add(arg, &told, NULL);
 	return 0;
 }
 
@@ -55,6 +84,7 @@ struct recompute {
 	struct store *store;
 	struct books_report *report;
 	struct books_rules rules;
+	int64_t last_id; /* the slice before ended with it */
 	struct err *err;
 };
 
@@ -86,6 +116,18 @@ static void add_verdict(struct recompute *p, const struct usage_record *r, enum 
 	books_report_add(p->report, &d, NULL);
 }
 
+/* Within a slice the store looks for gaps, between two slices nobody else does. */
+static void check_seam(struct recompute *p, const struct usage_record *r)
+{
+	struct store_difference d = {.kind = "usage_missing", .usage_id = p->last_id + 1};
+
+	if (!p->last_id || r->id == p->last_id + 1)
+		return;
+	snprintf(d.text, sizeof(d.text), "usage records %" PRId64 " to %" PRId64 " are missing", p->last_id + 1,
+		 r->id - 1);
+	(void)take_difference(&d, p->report);
+}
+
 static int recompute_record(const struct usage_record *r, void *arg)
 {
 	const struct price_rule *rule = NULL;
@@ -95,6 +137,8 @@ static int recompute_record(const struct usage_record *r, void *arg)
 	char why[200];
 	int rc = 0;
 
+	check_seam(p, r);
+	p->last_id = 0;
 	if (r->rule_id)
 		rc = books_rules_get(&p->rules, p->store, r->rule_id, &rule, p->err);
 	if (rc < 0 && rc != ERR_NOT_FOUND)
@@ -113,6 +157,7 @@ static int check_slices(struct recompute *p, int64_t after, int64_t upto, struct
 		int64_t to = upto - from > SLICE ? from + SLICE : upto;
 		uint64_t checked = 0;
 
+		p->last_id = from;
 		rc = store_check_usage(p->store, from + 1, to, take_difference, p->report, &checked, err);
 		if (rc == 0)
 			rc = store_usage_each(p->store, from, to, recompute_record, p, err);
@@ -161,7 +206,8 @@ static int compare_settled(struct store *s, const struct store_settlement *p, st
 {
 	struct books_figures_opts o = {.period = p->period};
 	struct books_figures now _cleanup_(books_figures_done) = {0};
-	int rc = books_figures_make(s, &o, &now, err);
+	struct err why = {0};
+	int rc = books_figures_make(s, &o, &now, &why);
 	const struct {
 		const char *what;
 		int64_t settled, records;
@@ -173,8 +219,14 @@ static int compare_settled(struct store *s, const struct store_settlement *p, st
 	};
 	char want[MONEY_TEXT_MAX], have[MONEY_TEXT_MAX], text[240];
 
+	if (rc == ERR_CORRUPT || rc == ERR_RANGE) {
+		snprintf(text, sizeof(text), "%s can't be made again from its records: %.120s; compare with a backup",
+			 p->period, why.msg);
+		add_settlement(r, p, "settlement_differs", 0, 0, text);
+		return 0;
+	}
 	if (rc < 0)
-		return rc;
+		return err_set(err, rc, "%s", why.msg);
 	for (size_t i = 0; i < ARRAY_SIZE(sums); i++) {
 		if (sums[i].settled == sums[i].records)
 			continue;
