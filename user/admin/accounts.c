@@ -6,22 +6,22 @@
 
 /* ---- balances (control thread) */
 
-static json_t *balance_json(struct admin *a, const struct tenant *t)
+static json_t *balance_json(const struct admin_call *c, const struct tenant *t)
 {
-	const struct ledger_account *account = ledger_account_at(a->o.ledger, t->subject);
+	const struct ledger_account *account = ledger_account_at(c->a->o.ledger, t->subject);
 	struct ledger_balance b = {0};
 
 	if (account)
 		ledger_account_balance(account, &b);
 	return json_pack("{s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:I}", "tenant", t->id, "status",
-			 t->status == TENANT_ACTIVE ? "active" : "disabled", "tier", t->tier, "currency", a->o.currency,
+			 t->status == TENANT_ACTIVE ? "active" : "disabled", "tier", t->tier, "currency", c->currency,
 			 "balance", money_json(b.balance_nano), "held", money_json(b.held_nano), "available",
 			 money_json(b.available_nano), "credit_line", money_json(b.credit_line_nano), "holds",
 			 (json_int_t)b.holds);
 }
 
 struct listing {
-	struct admin *a;
+	const struct admin_call *c;
 	json_t *list;
 };
 
@@ -29,12 +29,12 @@ static int add_balance(const struct tenant *t, void *arg)
 {
 	struct listing *l = arg;
 
-	return json_array_append_new(l->list, balance_json(l->a, t)) < 0 ? ERR_NOMEM : 0;
+	return json_array_append_new(l->list, balance_json(l->c, t)) < 0 ? ERR_NOMEM : 0;
 }
 
 void handle_accounts_list(struct admin_call *c)
 {
-	struct listing l = {.a = c->a, .list = json_array()};
+	struct listing l = {.c = c, .list = json_array()};
 	struct err err = {.code = ERR_NOMEM, .msg = "out of memory"};
 
 	if (store_tenant_each(c->a->o.store, add_balance, &l, &err) < 0) {
@@ -53,7 +53,7 @@ void handle_account_show(struct admin_call *c)
 	if (store_tenant_get(c->a->o.store, c->part, &t, &err) < 0)
 		reply_err(c, &err);
 	else
-		reply_json(c, 200, balance_json(c->a, &t));
+		reply_json(c, 200, balance_json(c, &t));
 }
 
 /* ---- posting (jobs) */
@@ -83,16 +83,8 @@ static void reply_posted(struct admin_call *c, const struct transfer *t, const s
 		return;
 	}
 	o = json_pack("{s:o,s:o,s:s,s:b}", "transfer", transfer_json(t, &names, account.id, request), "balance",
-		      money_json(account.balance_nano), "currency", c->a->o.currency, "repeated", again);
+		      money_json(account.balance_nano), "currency", c->currency, "repeated", again);
 	reply_json(c, again ? 200 : 201, o);
-}
-
-static bool used_before(struct admin_call *c, int64_t account_id, const char *ref)
-{
-	struct transfer t;
-	struct err err;
-
-	return ref && store_transfer_by_ref(c->books, account_id, ref, &t, &err) == 0;
 }
 
 static void post(struct admin_call *c, struct ledger_posting *p)
@@ -100,7 +92,7 @@ static void post(struct admin_call *c, struct ledger_posting *p)
 	struct account account;
 	struct transfer t;
 	struct err err;
-	bool again;
+	bool again = false;
 
 	if (find_account(c, &account, &err) < 0) {
 		reply_err(c, &err);
@@ -108,7 +100,7 @@ static void post(struct admin_call *c, struct ledger_posting *p)
 	}
 	p->tenant_id = c->part;
 	p->actor = c->actor;
-	again = used_before(c, account.id, p->ref);
+	p->repeated = &again;
 	if (ledger_post(c->a->o.ledger, p, &t, &err) < 0)
 		reply_err(c, &err);
 	else
@@ -135,10 +127,10 @@ static bool right_currency(struct admin_call *c, const json_t *o)
 
 	if (!given)
 		return false;
-	if (!*given || !strcmp(given, c->a->o.currency))
+	if (!*given || !strcmp(given, c->currency))
 		return true;
-	reply_error(c, 400, "invalid", "currency: these books are in %s; '%s' can't be posted to them",
-		    c->a->o.currency, given);
+	reply_error(c, 400, "invalid", "currency: these books are in %s; '%s' can't be posted to them", c->currency,
+		    given);
 	return false;
 }
 
@@ -222,8 +214,7 @@ void handle_account_credit_line(struct admin_call *c)
 		else
 			reply_json(c, 200,
 				   json_pack("{s:s,s:o,s:o,s:s}", "tenant", c->part, "credit_line", money_json(nano),
-					     "balance", money_json(account.balance_nano), "currency",
-					     c->a->o.currency));
+					     "balance", money_json(account.balance_nano), "currency", c->currency));
 	}
 	json_decref(o);
 }

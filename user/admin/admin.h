@@ -66,13 +66,13 @@ struct admin_opts {
 	struct store *store; /* all borrowed */
 	struct kernel *kernel;
 	struct metrics *metrics;
-	const uint8_t *pepper; /* CRYPTO_PEPPER_LEN */
-	const uint8_t *token;  /* 32 bytes; its hex form is the bearer token */
-	struct loop *loop;     /* the control thread's: jobs answer on it */
-	struct ledger *ledger; /* NULL = billing is off: its paths answer 409 billing_off */
-	const char *store_path,
-		*books_path;  /* databases: jobs open them for themselves; books_path NULL without billing */
-	const char *currency; /* of the books */
+	const uint8_t *pepper;  /* CRYPTO_PEPPER_LEN */
+	const uint8_t *token;   /* 32 bytes; its hex form is the bearer token */
+	struct loop *loop;      /* the control thread's: jobs answer on it */
+	struct ledger *ledger;  /* NULL = billing is off: its paths answer 409 billing_off */
+	const char *store_path; /* databases: jobs open them for themselves */
+	const char *books_path; /* NULL without billing */
+	const char *currency;   /* of the books; "" = the policy's */
 	struct admin_ops ops;
 };
 

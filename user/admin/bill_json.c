@@ -3,24 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const transfer_kinds[TRANSFER_KINDS] = {
-	[TRANSFER_DEPOSIT] = "deposit",
-	[TRANSFER_ADJUSTMENT] = "adjustment",
-	[TRANSFER_CHARGE] = "charge",
-	[TRANSFER_OVERAGE] = "overage",
-	[TRANSFER_COST] = "cost",
-	[TRANSFER_REFUND] = "refund",
-	[TRANSFER_SLA_CREDIT] = "sla_credit",
-};
-static const char *const account_kinds[ACCOUNT_KINDS] = {
-	[ACCOUNT_TENANT] = "tenant", [ACCOUNT_CASH] = "cash",       [ACCOUNT_REVENUE] = "revenue",
-	[ACCOUNT_COST] = "cost",     [ACCOUNT_PAYABLE] = "payable", [ACCOUNT_ADJUSTMENTS] = "adjustments",
-	[ACCOUNT_SLA] = "sla",
-};
-static const char *const sources[USAGE_SOURCES] = {
-	[USAGE_NONE] = "none",           [USAGE_REPORTED] = "reported",   [USAGE_DRAINED] = "drained",
-	[USAGE_ESTIMATED] = "estimated", [USAGE_RECOVERED] = "recovered",
-};
 static const struct {
 	unsigned bit;
 	const char *name;
@@ -164,11 +146,6 @@ static json_t *e12_json(int64_t e12)
 	return decimal_json((unsigned __int128)(e12 < 0 ? -(__int128)e12 : e12), e12 < 0, 12);
 }
 
-static json_t *word_json(const char *const *words, size_t n, unsigned i)
-{
-	return i < n ? json_string(words[i]) : json_sprintf("%u", i);
-}
-
 /* ---- records */
 
 static json_t *flags_json(unsigned flags)
@@ -192,11 +169,11 @@ json_t *usage_json(const struct usage_record *r, const char *tenant, const struc
 {
 	return json_pack("{s:I,s:o,s:s,s:s,s:o,s:s,s:s,s:s,s:I,s:I,s:i,s:o,s:o,s:o,s:o,s:o,s:o,s:I,s:I,s:I}", "id",
 			 (json_int_t)r->id, "request", request_json(&r->request_id), "tenant", tenant, "key", r->key_id,
-			 "route", word_json(route_names, ARRAY_SIZE(route_names), r->route), "model",
+			 "route", json_string(r->route < TG_ROUTE_COUNT ? route_names[r->route] : ""), "model",
 			 rule ? rule->model : "", "provider", rule ? rule->provider : "", "upstream_model",
 			 rule ? rule->upstream_model : "", "admitted_ms", (json_int_t)r->admitted_ms, "posted_ms",
 			 (json_int_t)r->posted_ms, "status", r->status, "source",
-			 word_json(sources, USAGE_SOURCES, r->source), "flags", flags_json(r->flags), "tokens",
+			 json_string(books_source_name(r->source)), "flags", flags_json(r->flags), "tokens",
 			 tokens_json(&r->usage), "hold", money_json(r->hold_nano), "cost", money_json(r->cost_nano),
 			 "price", money_json(r->price_nano), "rule", (json_int_t)r->rule_id, "latency_us",
 			 (json_int_t)r->latency_us, "bytes", (json_int_t)r->bytes);
@@ -208,15 +185,16 @@ static json_t *account_json(const struct account_names *names, int64_t id)
 
 	if (!a)
 		return json_sprintf("account %lld", (long long)id);
-	return a->name[0] ? json_sprintf("%s:%s", account_kinds[a->kind], a->name)
-			  : json_string(account_kinds[a->kind]);
+	return a->kind == ACCOUNT_TENANT || a->kind == ACCOUNT_PAYABLE
+		       ? json_sprintf("%s:%s", books_account_kind_name(a->kind), a->name)
+		       : json_string(books_account_kind_name(a->kind));
 }
 
 json_t *transfer_json(const struct transfer *t, const struct account_names *names, int64_t tenant_account,
 		      const struct request_id *request)
 {
 	json_t *o = json_pack("{s:I,s:I,s:o,s:o,s:o,s:o}", "id", (json_int_t)t->id, "time_ms", (json_int_t)t->time_ms,
-			      "kind", word_json(transfer_kinds, TRANSFER_KINDS, t->kind), "from",
+			      "kind", json_string(books_transfer_name(t->kind)), "from",
 			      account_json(names, t->debit_account), "to", account_json(names, t->credit_account),
 			      "amount", money_json(t->amount_nano));
 

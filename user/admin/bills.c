@@ -84,12 +84,17 @@ static json_t *explanation_json(const struct books_explanation *e, const struct 
 {
 	const struct price_rule *rule = e->have_rule ? &e->rule : NULL;
 	json_t *transfers = json_array();
+	struct price_steps steps;
+	struct err ignored;
+	/* Where nothing was charged there is nothing to compute; `why` says so. */
+	bool computed =
+		rule && e->record.source != USAGE_NONE && price_compute(rule, &e->record.usage, &steps, &ignored) == 0;
 
 	for (size_t i = 0; i < e->n_transfers; i++)
 		json_array_append_new(transfers, transfer_json(&e->transfers[i], names, e->record.account_id, NULL));
 	return json_pack("{s:s,s:o,s:o,s:o,s:b,s:s,s:o}", "currency", currency, "record",
 			 usage_json(&e->record, e->tenant, rule), "rule", rule ? rule_json(rule) : json_null(), "steps",
-			 rule ? steps_json(&e->steps) : json_null(), "matches", e->matches, "why", e->why, "transfers",
+			 computed ? steps_json(&steps) : json_null(), "matches", e->matches, "why", e->why, "transfers",
 			 transfers);
 }
 
@@ -111,7 +116,7 @@ void handle_bill_explain(struct admin_call *c)
 	else if (books_explain(c->books, &id, e, &err) < 0 || account_names_load(c->books, &names, &err) < 0)
 		reply_err(c, &err);
 	else
-		reply_json(c, 200, explanation_json(e, &names, c->a->o.currency));
+		reply_json(c, 200, explanation_json(e, &names, c->currency));
 	free(e);
 }
 

@@ -30,7 +30,8 @@ struct admin_call {
 	const char *query;
 	const char *body;
 	size_t body_len;
-	char part[128]; /* what stands for {id} or {list} in the path, decoded */
+	char currency[CURRENCY_MAX]; /* of the books */
+	char part[128];              /* what stands for {id} or {list} in the path, decoded */
 };
 
 /* ---- reply.c */
@@ -105,6 +106,10 @@ void handle_statement(struct admin_call *c);
 void handle_invoice_put(struct admin_call *c);
 void handle_invoice_show(struct admin_call *c);
 void handle_backup(struct admin_call *c);
+
+/* ---- reconcile.c */
+/* What is open now, for admin_discrepancies_open(); the figure of before stays when the books can't say. */
+void discrepancies_count(struct admin_call *c);
 
 /* ---- prices.c */
 bool tier_known(const struct admin *a, const char *tier);

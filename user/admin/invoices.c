@@ -131,6 +131,8 @@ static int compare(struct admin_call *c, struct invoice *v, bool store, json_t *
 		rc = books_invoice_compare(c->books, v->provider, v->period, v->tolerance_nano, v->report, err);
 	if (rc == 0 && store && v->report->n_first)
 		rc = ledger_run(c->a->o.ledger, record, v, err);
+	if (rc == 0 && store)
+		discrepancies_count(c);
 	if (rc == 0)
 		rc = account_names_load(c->books, &names, err);
 	if (rc < 0) {

@@ -109,7 +109,7 @@ void handle_prices_list(struct admin_call *c)
 		reply_err(c, &err);
 		return;
 	}
-	reply_json(c, 200, json_pack("{s:s,s:o}", "currency", c->a->o.currency, "prices", list));
+	reply_json(c, 200, json_pack("{s:s,s:o}", "currency", c->currency, "prices", list));
 }
 
 /* ---- quote */
@@ -217,6 +217,6 @@ void handle_prices_quote(struct admin_call *c)
 		return;
 	}
 	reply_json(c, 200,
-		   json_pack("{s:s,s:s,s:s,s:o}", "model", q.model, "tier", q.tier, "currency", c->a->o.currency,
-			     "quotes", q.list));
+		   json_pack("{s:s,s:s,s:s,s:o}", "model", q.model, "tier", q.tier, "currency", c->currency, "quotes",
+			     q.list));
 }

@@ -12,8 +12,7 @@ static int record(struct store *s, void *arg, struct err *err)
 	return books_record(s, arg, clock_wall_ms(), err);
 }
 
-/* What is open now; the figure of before stays when the books can't say. */
-static void count_open(struct admin_call *c)
+void discrepancies_count(struct admin_call *c)
 {
 	uint64_t open;
 	struct err err;
@@ -38,7 +37,7 @@ static int reconcile(struct admin_call *c, bool full, struct books_report *repor
 		rc = ledger_run(c->a->o.ledger, record, report, err);
 	if (rc == 0) {
 		c->a->reconciled_upto = last;
-		count_open(c);
+		discrepancies_count(c);
 	}
 	return rc;
 }
@@ -169,7 +168,7 @@ void handle_discrepancy_close(struct admin_call *c)
 		if (ledger_run(c->a->o.ledger, close_it, &d, &err) < 0) {
 			reply_err(c, &err);
 		} else {
-			count_open(c);
+			discrepancies_count(c);
 			reply_json(c, 200,
 				   json_pack("{s:I,s:I,s:s}", "id", (json_int_t)d.id, "closed_ms", (json_int_t)d.now_ms,
 					     "note", d.note));

@@ -86,7 +86,7 @@ static void view_explanation(struct buf *out, json_t *json, int64_t now_ms)
 
 	put_call(out, record, rule, now_ms);
 	buf_putc(out, '\n');
-	if (json_is_object(rule)) {
+	if (json_is_object(json_object_get(json, "steps"))) {
 		steps_put(out, rule, json_object_get(json, "steps"), now_ms);
 		buf_putc(out, '\n');
 	}
