@@ -33,6 +33,11 @@ cat >"$dir/policy.yaml" <<'POLICY'
 version: 1
 limits:
   key: {requests: 10, period: 60s, tokens: {tokens: 100000, period: 60s}}
+# What the provider charges per million tokens; what tenants pay is made of it by the default margins (docs/pricing.md).
+prices:
+  costs:
+    - {provider: sim, model: "text-embedding-*", input: 0.02, output: 0}
+    - {provider: sim, model: "*", input: 0.15, cached_input: 0.075, output: 0.60}
 POLICY
 cat >"$dir/tollgated.yaml" <<CONFIG
 listen:
@@ -66,7 +71,8 @@ for _ in $(seq 200); do
 	}
 	sleep 0.05
 done
-ctl tenant list --json | grep -q '"demo"' || ctl tenant create demo --name "Demo tenant" >/dev/null
+ctl tenant list --json | grep -q '"demo"' || ctl tenant create demo --name "Demo tenant" --tier growth >/dev/null
+ctl account deposit demo 10.00 --ref "make run" >/dev/null
 key=$(ctl key create demo --name "made by make run" --json | sed -n 's/.*"key": *"\(tg_live_[A-Za-z0-9]*\)".*/\1/p' | head -1)
 [ -n "$key" ] || { echo "could not make a key" >&2; exit 1; }
 cat <<TEXT
@@ -81,6 +87,9 @@ Beside it:
   $build/tollctl status
   $build/tollctl stats
   $build/tollctl explain $key
+  $build/tollctl account show demo
+  $build/tollctl usage list --tenant demo
+  $build/tollctl bill explain REQUEST   # the x-request-id of an answer
   curl http://127.0.0.1:$control/metrics
 
 Logs: $dir/tollgated.log   Stop: Ctrl-C

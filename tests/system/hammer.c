@@ -1,7 +1,7 @@
 /* Many clients of the gateway at once, each checking what it gets.
  *
  * hammer --host A --port P --requests N --connections C [--key K] [--keep-alive] [--split N] [--expect] [--pipeline]
- *        [--path /v1/...] [--model M] [--body-bytes N] [--stream] [--timeout-ms N]
+ *        [--path /v1/...] [--model M] [--body-bytes N] [--stream] [--timeout-ms N] [--seconds N] [--ids FILE]
  *
  * Sends N requests over C concurrent clients. Without --keep-alive each request has a connection of its own and the client
  * closes after the answer, as curl does. Prints one JSON object: how many answers of each status, how many came from the NIC
@@ -9,6 +9,9 @@
  *
  * An answer is well-formed when it has a status line, header lines that end in CRLF, and exactly the body that its
  * Content-Length or chunking announces; a 429 or 403 must carry a JSON error object.
+ *
+ * --seconds ends it earlier, and makes refused connections wait a moment: the gateway may be down for a while. --ids appends
+ * the request id of each 200 to a file once its end was seen: proof for the books.
  */
 #include "base/clock.h"
 #include "base/util.h"
@@ -32,7 +35,8 @@ struct options {
 	struct sockaddr_storage addr;
 	socklen_t addr_len;
 	const char *host, *key, *path, *model;
-	unsigned port, connections, split, timeout_ms;
+	unsigned port, connections, split, timeout_ms, seconds;
+	const char *ids;
 	uint64_t requests;
 	size_t body_bytes;
 	bool keep_alive, expect, pipeline, stream;
@@ -46,6 +50,7 @@ struct client {
 	uint64_t started_ns, next_send_ns;
 	unsigned answers_wanted; /* on this connection */
 	bool fresh;              /* no answer yet on this connection */
+	bool refused;            /* the connection was: pause */
 };
 
 struct tally {
@@ -66,6 +71,7 @@ static struct options opt = {
 	.timeout_ms = 30000,
 };
 static struct tally tally;
+static FILE *ids;
 static char *request;
 static size_t request_len, head_len;
 static uint64_t started, finished; /* requests */
@@ -236,6 +242,12 @@ static void answer_count(struct client *c, int status, const char *body, size_t 
 	finished++;
 	if (memmem(c->in, (size_t)(body - c->in), "req_nic_", 8))
 		tally.nic++;
+	if (ids && status == 200) {
+		const char *id = memmem(c->in, (size_t)(body - c->in), "req_", 4);
+
+		if (!id || fprintf(ids, "%.28s\n", id) < 0)
+			die("ids");
+	}
 	if (status >= 400 && (body_len < 2 || body[0] != '{' || !memmem(body, body_len, "\"error\"", 7)))
 		tally.malformed++;
 }
@@ -263,10 +275,12 @@ static bool client_read(struct client *c)
 		if (r < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 			break;
 		if (r < 0) {
-			if (errno == ECONNREFUSED)
+			if (errno == ECONNREFUSED) {
 				tally.connect_failed++;
-			else
+				c->refused = opt.seconds > 0;
+			} else {
 				tally.resets++;
+			}
 			finished += c->answers_wanted;
 			return false;
 		}
@@ -333,7 +347,7 @@ static void client_event(int ep, struct client *c, uint32_t events)
 	}
 	if (c->fd >= 0 && events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR) && !client_read(c))
 		client_close(c);
-	if (c->fd < 0 || c->answers_wanted == 0)
+	if ((c->fd < 0 || c->answers_wanted == 0) && !c->refused)
 		client_begin(ep, c);
 	if (c->fd >= 0 && c->answers_wanted && c->sent < request_len)
 		client_send(c);
@@ -344,7 +358,7 @@ static void run(void)
 	struct client *clients = calloc(opt.connections, sizeof(*clients));
 	struct epoll_event ev[256];
 	int ep = epoll_create1(EPOLL_CLOEXEC);
-	uint64_t swept_ns = clock_mono_ns();
+	uint64_t swept_ns = clock_mono_ns(), end_ns = opt.seconds ? swept_ns + opt.seconds * UINT64_C(1000000000) : UINT64_MAX;
 
 	if (!clients || ep < 0)
 		die("setup");
@@ -352,7 +366,7 @@ static void run(void)
 		clients[i].fd = -1;
 		client_begin(ep, &clients[i]);
 	}
-	while (finished < opt.requests) {
+	while (finished < opt.requests && clock_mono_ns() < end_ns) {
 		int n = epoll_wait(ep, ev, ARRAY_SIZE(ev), opt.split ? 1 : 50);
 		uint64_t now;
 
@@ -367,6 +381,7 @@ static void run(void)
 		for (unsigned i = 0; i < opt.connections; i++) {
 			struct client *c = &clients[i];
 
+			c->refused = false;
 			if (c->fd < 0 || !c->answers_wanted) {
 				if (started < opt.requests)
 					client_begin(ep, c);
@@ -396,7 +411,8 @@ static void options_read(int argc, char **argv)
 		{ "host", 1, 0, 'h' },	    { "port", 1, 0, 'p' },	 { "requests", 1, 0, 'n' },  { "connections", 1, 0, 'c' },
 		{ "key", 1, 0, 'k' },	    { "keep-alive", 0, 0, 'K' }, { "split", 1, 0, 's' },     { "expect", 0, 0, 'e' },
 		{ "pipeline", 0, 0, 'P' },  { "path", 1, 0, 'u' },	 { "model", 1, 0, 'm' },     { "body-bytes", 1, 0, 'b' },
-		{ "stream", 0, 0, 'S' },    { "timeout-ms", 1, 0, 't' }, { 0 },
+		{ "stream", 0, 0, 'S' },    { "timeout-ms", 1, 0, 't' }, { "seconds", 1, 0, 'd' },   { "ids", 1, 0, 'i' },
+		{ 0 },
 	};
 	int o;
 
@@ -415,6 +431,8 @@ static void options_read(int argc, char **argv)
 		case 'm': opt.model = optarg; break;
 		case 'b': opt.body_bytes = strtoul(optarg, NULL, 10); break;
 		case 'S': opt.stream = true; break;
+		case 'd': opt.seconds = (unsigned)atoi(optarg); break;
+		case 'i': opt.ids = optarg; break;
 		case 't': opt.timeout_ms = (unsigned)atoi(optarg); break;
 		default: exit(2);
 		}
@@ -446,6 +464,11 @@ int main(int argc, char **argv)
 
 	options_read(argc, argv);
 	request_make();
+	if (opt.ids) {
+		ids = fopen(opt.ids, "ae");
+		if (!ids || setvbuf(ids, NULL, _IOLBF, BUFSIZ) != 0)
+			die(opt.ids);
+	}
 	t0 = clock_mono_ns();
 	run();
 	seconds = (double)(clock_mono_ns() - t0) / 1e9;
@@ -462,6 +485,8 @@ int main(int argc, char **argv)
 		first = false;
 	}
 	printf("}}\n");
+	if (ids && fclose(ids) != 0)
+		die(opt.ids);
 	free(request);
 	return 0;
 }

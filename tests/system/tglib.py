@@ -46,6 +46,15 @@ class Tap:
         sys.exit(1 if self.bad else 0)
 
 
+# What a policy of the tests says about prices, unless it says so itself: nothing is served that has no price.
+PRICES = """
+prices:
+  costs:
+    - {provider: "*", model: "text-embedding-*", input: 0.02, output: 0}
+    - {provider: "*", model: "*", input: 0.15, cached_input: 0.075, output: 0.60}
+"""
+
+
 def sh(*argv, check=True, timeout=30, **kw):
     return subprocess.run(argv, check=check, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, **kw)
 
@@ -199,6 +208,7 @@ listen:
 control: {{listen: "127.0.0.1:{self.control_port}", socket: {self.socket}}}
 workers: 2
 state_dir: {self.dir}/state
+policy: {self.dir}/policy.yaml
 store: {{path: {self.dir}/state/tollgate.db}}
 log: {{format: logfmt, level: info}}
 stop_timeout: 5s
@@ -223,6 +233,8 @@ models:
         path = os.path.join(self.dir, "tollgated.yaml")
         with open(path, "w", encoding="utf-8") as f:
             f.write(self.config(extra))
+        with open(os.path.join(self.dir, "policy.yaml"), "w", encoding="utf-8") as f:
+            f.write("version: 1\n" + PRICES)
         argv = [os.path.join(BUILD, "tollgated"), "--config", path] + ([] if self.kernel else ["--no-kernel"])
         env = dict(os.environ, SIM_KEY="sk-sim-secret-0123456789")
         self.gateway = self.spawn(self.server(*argv), "gateway", env=env)
@@ -256,14 +268,20 @@ models:
         except ValueError:
             return r.status, text
 
-    def make_key(self, tenant="acme", name="test"):
+    def make_key(self, tenant="acme", name="test", deposit="1000000"):
+        """A key of a tenant that can pay; both are made if need be."""
         status, _ = self.admin("POST", "/admin/v1/tenants", {"id": tenant, "name": tenant})
         assert status in (201, 409), status
+        if deposit and status == 201:
+            status, got = self.admin("POST", f"/admin/v1/accounts/{tenant}/deposits", {"amount": deposit})
+            assert status == 201 or got["error"]["code"] == "billing_off", (status, got)
         status, key = self.admin("POST", "/admin/v1/keys", {"tenant": tenant, "name": name})
         assert status == 201, (status, key)
         return key
 
     def apply_policy(self, text):
+        if "prices:" not in text:
+            text += PRICES
         status, got = self.admin("POST", "/admin/v1/policy/apply", text, "text/yaml")
         assert status == 200, (status, got)
         return got

@@ -85,6 +85,7 @@ struct conf {
 		unsigned pool_idle_ms;          /* default 60000 */
 	} upstream;
 	struct {
+		char currency[4];                /* default USD */
 		bool enabled;                    /* default true: prices, holds, charges; false: a plain proxy */
 		char *path;                      /* the books' SQLite file; default books.db in state_dir */
 		unsigned gather_us;              /* how long a batch is gathered, default 1000 */

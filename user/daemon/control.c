@@ -82,6 +82,34 @@ static void op_status(void *arg, struct admin_status *ret)
 	};
 }
 
+struct price_walk {
+	admin_price_cb cb;
+	void *arg;
+};
+
+static int say_price(const struct gateway_price *p, void *arg)
+{
+	const struct price_walk *w = arg;
+	struct admin_deployment d = {
+		.provider = p->rule->provider,
+		.upstream_model = p->rule->upstream_model,
+		.weight = p->weight,
+		.priority = p->priority,
+		.measured = p->measured,
+		.utilisation_e4 = p->utilisation_e4,
+	};
+
+	return w->cb(p->rule, &d, w->arg);
+}
+
+static int op_prices_each(void *arg, const char *model, const char *tier, admin_price_cb cb, void *cb_arg,
+			  struct err *err)
+{
+	struct price_walk w = {cb, cb_arg};
+
+	return gateway_prices_each(((struct daemon *)arg)->gw, model, tier, say_price, &w, err);
+}
+
 static int make_admin(struct daemon *d, struct err *err)
 {
 	struct admin_opts o = {
@@ -90,6 +118,11 @@ static int make_admin(struct daemon *d, struct err *err)
 		.metrics = d->metrics,
 		.pepper = d->pepper,
 		.token = d->token,
+		.loop = d->loop,
+		.ledger = d->ledger,
+		.store_path = d->conf->store_path,
+		.books_path = d->ledger ? d->conf->billing.path : NULL,
+		.currency = d->conf->billing.currency,
 		.ops = {.policy_apply = op_policy_apply,
 			.policy_current = op_policy_current,
 			.tenant_put = op_tenant_put,
@@ -100,10 +133,20 @@ static int make_admin(struct daemon *d, struct err *err)
 			.reason_text = op_reason_text,
 			.verdicts = op_verdicts,
 			.status = op_status,
+			.prices_each = op_prices_each,
 			.arg = d},
 	};
 
 	return admin_new(&o, &d->admin, err);
+}
+
+static void collect_books(struct buf *out, bool openmetrics, void *arg)
+{
+	const struct daemon *d = arg;
+
+	metrics_put_head(out, openmetrics, METRIC_GAUGE, "billing_discrepancies",
+			 "Differences in the books that nobody has closed yet.");
+	metrics_put_value(out, "billing_discrepancies", "", (double)admin_discrepancies_open(d->admin));
 }
 
 /* ---- kernel events: a sample of refusals, at a bounded rate */
@@ -174,6 +217,12 @@ static void on_upkeep(struct loop *l, struct loop_timer *t)
 
 	if (loop_timer_set(l, t, loop_now_ns(l) + SECOND_NS / 4) < 0)
 		log_error(NULL, "upkeep: no memory for a timer; expired list entries stay until a restart");
+	gateway_prices_tick(d->gw, clock_mono_ns(), clock_wall_ms());
+	if (d->ledger && d->upkeep_count % 4 == 0)
+		ledger_watch(d);
+	if (d->ledger && d->conf->billing.reconcile_interval_s &&
+	    d->upkeep_count % (4ull * d->conf->billing.reconcile_interval_s) == 4)
+		admin_reconcile(d->admin);
 	rc = admin_policy_tick(d->admin, clock_wall_ms(), &err);
 	if (rc == 1)
 		log_warn(NULL, "the policy was not confirmed in time: rolled back to the version before");
@@ -269,7 +318,11 @@ int control_make(struct daemon *d, struct err *err)
 {
 	int rc = loop_new(&d->loop, err);
 
-	return rc ? rc : make_admin(d, err);
+	if (rc == 0)
+		rc = make_admin(d, err);
+	if (rc == 0 && d->ledger && metrics_collector_add(d->metrics, collect_books, d) < 0)
+		rc = err_set(err, ERR_NOMEM, "no memory for metrics");
+	return rc;
 }
 
 static int serve(struct daemon *d, struct err *err)
@@ -314,6 +367,8 @@ int control_run(struct daemon *d, struct err *err)
 		rc = watch_events(d, err);
 	if (rc == 0)
 		rc = loop_timer_set(d->loop, &d->upkeep, clock_mono_ns() + SECOND_NS / 4);
+	if (rc == 0 && d->ledger)
+		rc = ledger_start(d->ledger, err);
 	if (rc == 0)
 		rc = workers_start(d, err);
 	if (rc < 0)

@@ -1,8 +1,9 @@
 /* The daemon's parts and their order.
  *
- * Threads: the main thread is the control thread (signals, control API, kernel events, upkeep); one thread per worker.
+ * Threads: the main thread is the control thread (signals, control API, kernel events, upkeep); one thread per worker;
+ * one that writes the ledger; those of the control API's jobs.
  *
- * Start: configuration -> state directory, lock -> store, secrets -> kernel -> tenants and keys into their slots ->
+ * Start: configuration -> state directory, lock -> store, ledger (resolves what a crash left open), secrets -> kernel -> tenants and keys into their slots ->
  * policy -> lists -> answers -> listeners -> attach -> privileges dropped -> workers -> ready. */
 #ifndef DAEMON_DAEMON_H
 #define DAEMON_DAEMON_H
@@ -15,6 +16,7 @@
 #include "gateway/gateway.h"
 #include "http/server.h"
 #include "kernel/kernel.h"
+#include "ledger/ledger.h"
 #include "observe/metrics.h"
 #include "store/store.h"
 
@@ -53,6 +55,7 @@ struct daemon {
 	int lock_fd;
 	struct identity identity;
 	struct store *store;
+	struct ledger *ledger; /* NULL = billing is off */
 	uint8_t pepper[CRYPTO_PEPPER_LEN], token[CRYPTO_PEPPER_LEN];
 	struct kernel *kernel;
 	bool kernel_fresh; /* nothing was pinned before */
@@ -67,6 +70,8 @@ struct daemon {
 	struct loop_io signal_io, events_io;
 	struct loop_timer upkeep, stop_timer;
 	unsigned upkeep_count;
+	bool ledger_failing; /* said so */
+	uint64_t holds_expired_said;
 	uint64_t event_window_ns;
 	unsigned event_lines, events_unsaid;
 
@@ -100,7 +105,14 @@ int workers_start(struct daemon *d, struct err *err) MUST_CHECK;
 /* Each worker drains and ends its loop; d->workers_left counts down on the control loop. */
 void workers_drain(struct daemon *d);
 void workers_abort(struct daemon *d);
+/* Their threads end; then, once nothing can call them back (the ledger has stopped), they are freed. */
 void workers_join(struct daemon *d);
+void workers_free(struct daemon *d);
+
+/* ---- ledger_setup.c */
+int ledger_setup_open(struct daemon *d, struct err *err) MUST_CHECK;
+/* Says what changed: available or not, holds that expired. About once a second. */
+void ledger_watch(struct daemon *d);
 
 /* ---- control.c: the control thread's loop */
 int control_make(struct daemon *d, struct err *err) MUST_CHECK;

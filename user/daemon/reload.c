@@ -49,6 +49,16 @@ static bool same_interfaces(const struct conf *a, const struct conf *b)
 	return true;
 }
 
+/* What the ledger was opened with. How long to drain, what to keep and to hold are the catalog's, and change with it.
+ */
+static bool same_billing(const struct conf *a, const struct conf *b)
+{
+	return a->billing.enabled == b->billing.enabled && same(a->billing.path, b->billing.path) &&
+	       !strcmp(a->billing.currency, b->billing.currency) && a->billing.gather_us == b->billing.gather_us &&
+	       a->billing.holds_max == b->billing.holds_max && a->billing.holds_sync_ms == b->billing.holds_sync_ms &&
+	       a->billing.idempotency_ttl_s == b->billing.idempotency_ttl_s;
+}
+
 /* Each thing that a reload can't change, and whether the file changed it. */
 static void say_what_needs_a_restart(const struct conf *a, const struct conf *b)
 {
@@ -65,6 +75,7 @@ static void say_what_needs_a_restart(const struct conf *a, const struct conf *b)
 		{"state_dir", same(a->state_dir, b->state_dir)},
 		{"store", same(a->store_path, b->store_path)},
 		{"http", !memcmp(&a->http, &b->http, sizeof(a->http))},
+		{"billing", same_billing(a, b)},
 		{"stop_timeout", a->stop_timeout_ms == b->stop_timeout_ms},
 		{"kernel", a->kernel.enabled == b->kernel.enabled && same(a->kernel.pin_dir, b->kernel.pin_dir) &&
 				   a->kernel.list_entries_max == b->kernel.list_entries_max &&

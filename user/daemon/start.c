@@ -91,7 +91,8 @@ static void block_signals(void)
 
 static int make_gateway(struct daemon *d, struct err *err)
 {
-	struct gateway_opts o = {.pepper = d->pepper, .workers = d->n_workers, .kernel = d->kernel};
+	struct gateway_opts o = {
+		.pepper = d->pepper, .workers = d->n_workers, .kernel = d->kernel, .ledger = d->ledger};
 	struct conf *conf = NULL;
 	char path[600];
 	int rc = metrics_new(d->n_workers + 1, &d->metrics, err);
@@ -185,7 +186,11 @@ static void close_listeners(struct daemon *d)
 void daemon_free(struct daemon *d)
 {
 	workers_join(d);
-	free(d->workers);
+	if (d->admin)
+		admin_stop(d->admin);
+	if (d->ledger)
+		ledger_stop(d->ledger);
+	workers_free(d);
 	if (d->control)
 		http_server_free(d->control);
 	admin_free(d->admin);
@@ -195,6 +200,7 @@ void daemon_free(struct daemon *d)
 		close(d->signal_io.fd);
 	loop_free(d->loop);
 	kernel_close(d->kernel);
+	ledger_free(d->ledger);
 	store_close(d->store);
 	close_listeners(d);
 	if (d->tls_key)

@@ -91,6 +91,8 @@ static int open_files(struct daemon *d, struct err *err)
 	rc = lock(d, err);
 	if (rc == 0)
 		rc = store_open(d->conf->store_path, &o, &d->store, err);
+	if (rc == 0)
+		rc = ledger_setup_open(d, err);
 	snprintf(path, sizeof(path), "%s/pepper", d->conf->state_dir);
 	if (rc == 0)
 		rc = crypto_secret_file(path, d->pepper, err);

@@ -157,14 +157,20 @@ void workers_join(struct daemon *d)
 	for (unsigned i = 0; d->workers && i < d->n_workers; i++) {
 		struct worker *w = &d->workers[i];
 
-		if (w->started) {
-			loop_stop(w->loop);
-			pthread_join(w->thread, NULL);
-			w->started = false;
-		}
-		gateway_worker_free(w->gw);
-		w->gw = NULL;
-		loop_free(w->loop);
-		w->loop = NULL;
+		if (!w->started)
+			continue;
+		loop_stop(w->loop);
+		pthread_join(w->thread, NULL);
+		w->started = false;
 	}
+}
+
+void workers_free(struct daemon *d)
+{
+	for (unsigned i = 0; d->workers && i < d->n_workers; i++) {
+		gateway_worker_free(d->workers[i].gw);
+		loop_free(d->workers[i].loop);
+	}
+	free(d->workers);
+	d->workers = NULL;
 }

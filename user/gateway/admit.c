@@ -33,15 +33,18 @@ enum call_step call_parse(struct call *c)
 	return c->model ? CALL_NEXT : unknown_model(c, c->req.model, c->req.model_len);
 }
 
-static uint64_t tokens_wanted(const struct call *c)
+uint64_t call_output_cap(const struct call *c)
 {
 	uint64_t cap = c->req.max_output_tokens;
 
-	if (c->route == TG_ROUTE_MODELS)
-		return 0;
 	if (!cap && c->route != TG_ROUTE_EMBEDDINGS)
 		cap = (uint64_t)c->model->output_tokens_default * (c->req.choices ? c->req.choices : 1);
-	return c->req.prompt_tokens_estimate + cap;
+	return cap;
+}
+
+static uint64_t tokens_wanted(const struct call *c)
+{
+	return c->route == TG_ROUTE_MODELS ? 0 : c->req.prompt_tokens_estimate + call_output_cap(c);
 }
 
 /* Percent-decoded in place of %2F and the like; NULL when it isn't valid. */

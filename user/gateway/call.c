@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/money.h"
 #include "gateway/refuse.h"
 #include "tollgate/head.h"
 #include "tollgate/route.h"
@@ -18,10 +19,13 @@ static const struct {
 	[CALL_AUTHENTICATE] = {"authenticate", call_authenticate},
 	[CALL_PARSE] = {"parse", call_parse},
 	[CALL_ADMIT] = {"admit", call_admit},
+	[CALL_CLAIM] = {"claim", call_claim},
+	[CALL_HOLD] = {"hold", call_hold},
 	[CALL_CHOOSE] = {"choose", call_choose},
 	[CALL_FORWARD] = {"forward", call_forward},
 	[CALL_DELIVER] = {"deliver", call_deliver},
 	[CALL_METER] = {"meter", call_meter},
+	[CALL_SETTLE] = {"settle", call_settle},
 	[CALL_FINISH] = {"finish", call_finish},
 };
 
@@ -47,12 +51,19 @@ void call_log(struct call *c, enum log_level level, const char *fmt, ...)
 	log_line(level, context, "%s", msg);
 }
 
-/* ---- entry */
+/* ---- life */
 
 static struct call *call_new(struct gateway_worker *w, struct http_exchange *x)
 {
-	struct call *c = arena_alloc(http_arena(x), sizeof(*c));
+	struct call *c = w->spare_calls;
 
+	if (c) {
+		w->spare_calls = c->next;
+		w->n_spare_calls--;
+		memset(c, 0, sizeof(*c));
+	} else {
+		c = calloc(1, sizeof(*c));
+	}
 	if (!c)
 		return NULL;
 	c->w = w;
@@ -67,10 +78,68 @@ static struct call *call_new(struct gateway_worker *w, struct http_exchange *x)
 	w->calls = c;
 	atomic_store_explicit(&w->n_calls, atomic_load_explicit(&w->n_calls, memory_order_relaxed) + 1,
 			      memory_order_relaxed);
-	worker_request_id(w, c->request_id);
+	worker_request_id(w, &c->id);
+	request_id_format(&c->id, c->request_id);
 	http_set_user(x, c);
 	return c;
 }
+
+static void call_free(struct call *c)
+{
+	struct gateway_worker *w = c->w;
+
+	worker_buf_give(w, &c->sent_body);
+	worker_buf_give(w, &c->sent_headers);
+	worker_buf_give(w, &c->answer);
+	worker_buf_give(w, &c->kept);
+	worker_buf_give(w, &c->kept_headers);
+	if (c->mode == CALL_MODE_EVENTS)
+		openai_stream_done(&c->events);
+	free(c->tail);
+	if (c->claim) {
+		ledger_claim_done(c->claim);
+		free(c->claim);
+	}
+	worker_catalog_put(w, c->wc);
+	if (c->prev)
+		c->prev->next = c->next;
+	else
+		w->calls = c->next;
+	if (c->next)
+		c->next->prev = c->prev;
+	atomic_store_explicit(&w->n_calls, atomic_load_explicit(&w->n_calls, memory_order_relaxed) - 1,
+			      memory_order_relaxed);
+	if (w->n_spare_calls >= WORKER_SPARE_CALLS) {
+		free(c);
+		return;
+	}
+	c->next = w->spare_calls;
+	w->spare_calls = c;
+	w->n_spare_calls++;
+}
+
+void call_enter(struct call *c)
+{
+	c->entered++;
+}
+
+void call_leave(struct call *c)
+{
+	if (--c->entered || c->x || c->upstream || c->claiming)
+		return;
+	money_end(c);
+	if (!c->settling)
+		call_free(c);
+}
+
+void call_drop(struct call *c)
+{
+	c->settling = c->claiming = false; /* the ledger's thread has ended; what it didn't post is in the holds file */
+	call_cancel_upstream(c);
+	call_free(c);
+}
+
+/* ---- entry */
 
 static enum tg_method method_of(const char *m)
 {
@@ -119,6 +188,26 @@ static bool find_route(struct call *c)
 }
 
 /* Who it is is decided before the body is read: strangers can't make us hold megabytes. */
+static void look_at_head(struct call *c)
+{
+	struct gateway_worker *w = c->w;
+
+	c->wc = worker_catalog_take(w);
+	if (!c->wc) {
+		call_error(c, 503, "server_error", "no_memory", NULL, "The gateway is out of memory.");
+		return;
+	}
+	if (w->draining) {
+		http_close_after(c->x);
+		call_error(c, 503, "server_error", "server_is_draining", NULL,
+			   "The gateway is shutting down; retry on a new connection.");
+		return;
+	}
+	if (find_route(c))
+		c->authenticated = call_authenticate(c) == CALL_NEXT;
+}
+
+/* The callbacks below may end the call from inside (the adapter calls `finished` when an answer can't be given). */
 static void on_head(struct http_exchange *x, void *arg)
 {
 	struct gateway_worker *w = arg;
@@ -129,19 +218,9 @@ static void on_head(struct http_exchange *x, void *arg)
 		http_respond(x, 503, NULL, 0, NULL, 0);
 		return;
 	}
-	c->wc = worker_catalog_take(w);
-	if (!c->wc) {
-		call_error(c, 503, "server_error", "no_memory", NULL, "The gateway is out of memory.");
-		return;
-	}
-	if (w->draining) {
-		http_close_after(x);
-		call_error(c, 503, "server_error", "server_is_draining", NULL,
-			   "The gateway is shutting down; retry on a new connection.");
-		return;
-	}
-	if (find_route(c))
-		c->authenticated = call_authenticate(c) == CALL_NEXT;
+	call_enter(c);
+	look_at_head(c);
+	call_leave(c);
 }
 
 static void on_request(struct http_exchange *x, void *arg)
@@ -149,8 +228,11 @@ static void on_request(struct http_exchange *x, void *arg)
 	struct call *c = http_user(x);
 
 	(void)arg;
-	if (c && c->authenticated && !c->status)
-		call_run(c, CALL_PARSE);
+	if (!c || !c->authenticated || c->status)
+		return;
+	call_enter(c);
+	call_run(c, CALL_PARSE);
+	call_leave(c);
 }
 
 static void on_refuse(struct http_exchange *x, enum http_refusal why, void *arg)
@@ -159,20 +241,74 @@ static void on_refuse(struct http_exchange *x, enum http_refusal why, void *arg)
 
 	if (!c)
 		c = call_new(arg, x);
-	if (c) {
-		call_refuse_http(c, why);
-	} else {
+	if (!c) {
 		http_close_after(x);
 		http_respond(x, 503, NULL, 0, NULL, 0);
+		return;
 	}
+	call_enter(c);
+	call_refuse_http(c, why);
+	call_leave(c);
 }
 
 /* ---- exit */
 
-static void cancel_upstream(struct call *c)
+void call_load_end(struct call *c)
+{
+	if (c->load)
+		atomic_fetch_sub_explicit(&c->load->in_flight, 1, memory_order_relaxed);
+	c->load = NULL;
+}
+
+void call_cancel_upstream(struct call *c)
 {
 	if (c->upstream)
 		upstream_cancel(take_ptr(&c->upstream));
+	call_load_end(c);
+}
+
+/* With money in it the provider's answer is read on: it costs us, and what it costs is in its last lines. */
+void call_client_gone(struct call *c)
+{
+	const struct conf *conf = c->wc ? c->wc->catalog->conf : NULL;
+
+	if (c->gone)
+		return;
+	c->gone = true;
+	if (!c->upstream)
+		return;
+	if (!c->hold || !conf->billing.drain_timeout_ms) {
+		call_cancel_upstream(c);
+		call_meter(c);
+		money_end(c);
+		return;
+	}
+	c->drain_until_ns = loop_now_ns(c->w->loop) + (uint64_t)conf->billing.drain_timeout_ms * 1000000u;
+	if (c->paused) {
+		c->paused = false;
+		upstream_resume(c->upstream);
+	}
+}
+
+void call_tick(struct call *c, uint64_t now_ns)
+{
+	const struct conf *conf = c->wc ? c->wc->catalog->conf : NULL;
+
+	call_enter(c);
+	if (c->drain_until_ns && now_ns >= c->drain_until_ns && c->upstream) {
+		call_cancel_upstream(c);
+		call_meter(c);
+		money_end(c);
+	}
+	/* The charge can't be committed: the client must not wait for ever, nor take its answer for complete. */
+	if (c->settling && c->waits_for_commit && c->x && !c->gone &&
+	    now_ns - c->settled_ns >= (uint64_t)conf->billing.commit_timeout_ms * 1000000u) {
+		call_log(c, LOG_ERROR, "the charge could not be committed in time: the client is cut off");
+		c->waits_for_commit = false;
+		c->gone = true;
+		http_stream_abort(c->x);
+	}
+	call_leave(c);
 }
 
 static void on_gone(struct http_exchange *x, void *arg)
@@ -180,11 +316,11 @@ static void on_gone(struct http_exchange *x, void *arg)
 	struct call *c = http_user(x);
 
 	(void)arg;
-	if (!c || c->gone)
+	if (!c)
 		return;
-	c->gone = true;
-	cancel_upstream(c);
-	call_meter(c);
+	call_enter(c);
+	call_client_gone(c);
+	call_leave(c);
 }
 
 static void on_writable(struct http_exchange *x, void *arg)
@@ -192,29 +328,12 @@ static void on_writable(struct http_exchange *x, void *arg)
 	struct call *c = http_user(x);
 
 	(void)arg;
-	if (c && c->paused && c->upstream) {
-		c->paused = false;
-		upstream_resume(c->upstream);
-	}
-}
-
-static void call_free(struct call *c)
-{
-	struct gateway_worker *w = c->w;
-
-	worker_buf_give(w, &c->sent_body);
-	worker_buf_give(w, &c->sent_headers);
-	worker_buf_give(w, &c->answer);
-	openai_stream_done(&c->events);
-	worker_catalog_put(w, c->wc);
-	if (c->prev)
-		c->prev->next = c->next;
-	else
-		w->calls = c->next;
-	if (c->next)
-		c->next->prev = c->prev;
-	atomic_store_explicit(&w->n_calls, atomic_load_explicit(&w->n_calls, memory_order_relaxed) - 1,
-			      memory_order_relaxed);
+	if (!c || !c->paused || !c->upstream)
+		return;
+	call_enter(c);
+	c->paused = false;
+	upstream_resume(c->upstream);
+	call_leave(c);
 }
 
 static void on_finished(struct http_exchange *x, bool complete, uint64_t bytes_sent, void *arg)
@@ -225,26 +344,33 @@ static void on_finished(struct http_exchange *x, bool complete, uint64_t bytes_s
 	(void)bytes_sent;
 	if (!c)
 		return;
+	call_enter(c);
 	http_set_user(x, NULL);
-	cancel_upstream(c);
-	call_meter(c);
+	if (c->upstream || !complete)
+		call_client_gone(c);
 	/* As nginx logs it: the client closed the request. */
 	if (!c->status || (!complete && c->gone))
 		c->status = 499;
 	meters_call(c, clock_mono_ns());
-	call_free(c);
+	c->x = NULL;
+	call_leave(c);
 }
 
 void call_abort(struct call *c)
 {
-	cancel_upstream(c);
+	call_enter(c);
+	call_cancel_upstream(c);
 	call_meter(c);
-	http_close_after(c->x);
-	if (!c->status)
-		call_error(c, 503, "server_error", "server_is_draining", NULL,
-			   "The gateway was stopped before the answer was complete.");
-	else
-		http_stream_abort(c->x);
+	money_end(c);
+	if (c->x) {
+		http_close_after(c->x);
+		if (!c->status)
+			call_error(c, 503, "server_error", "server_is_draining", NULL,
+				   "The gateway was stopped before the answer was complete.");
+		else
+			http_stream_abort(c->x);
+	}
+	call_leave(c);
 }
 
 const struct http_handler call_handler = {

@@ -1,25 +1,34 @@
 /* One request's way through the gateway. The struct moves forward through the table of stages in call.c; each stage
  * writes only its own part.
  *
- *   authenticate -> parse -> admit -> choose -> forward ~~> deliver -> meter -> finish
- *                                       ^________|  next deployment, only before anything was delivered
+ *   authenticate -> parse -> admit -> claim ~~> hold -> choose -> forward ~~> deliver -> meter -> settle ~~> finish
+ *                                                         ^________|  next deployment, only before anything was
+ * delivered
  *
- * A stage that refuses answers by itself (refuse.h) and ends the walk; `forward` waits for the upstream's callbacks. */
+ * ~~> waits: for the ledger's word on an idempotency key, for the upstream's callbacks, for the commit of the charge. A
+ * stage that refuses answers by itself (refuse.h) and ends the walk.
+ *
+ * A call outlives its exchange when the client hangs up: the upstream is read on (bounded), so that its usage isn't
+ * lost, and the charge is posted. It ends when nothing can call it back any more (call_leave). */
 #ifndef GATEWAY_CALL_H
 #define GATEWAY_CALL_H
 
 #include "base/log.h"
 #include "dialect/openai.h"
 #include "gateway/state.h"
+#include "model/request_id.h"
 
 enum call_stage {
 	CALL_AUTHENTICATE,
 	CALL_PARSE,
 	CALL_ADMIT,
+	CALL_CLAIM,
+	CALL_HOLD,
 	CALL_CHOOSE,
 	CALL_FORWARD,
 	CALL_DELIVER,
 	CALL_METER,
+	CALL_SETTLE,
 	CALL_FINISH,
 	CALL_STAGES,
 };
@@ -38,16 +47,20 @@ enum call_mode {
 	CALL_MODE_RAW,    /* too large to collect: as it comes */
 };
 
+#define CALL_PASSED_TEXT 512u
+
 struct call {
 	/* set at entry */
 	struct gateway_worker *w;
-	struct http_exchange *x;
+	struct http_exchange *x; /* NULL: over, the client has its answer or is gone */
 	struct call *prev, *next;
 	struct worker_catalog *wc;
+	unsigned entered; /* callbacks under way: not to be freed under their feet */
 	enum tg_route route;
 	enum call_stage stage;
 	uint64_t received_ns;
-	char request_id[REQUEST_ID_LEN + 1];
+	struct request_id id;
+	char request_id[REQUEST_ID_TEXT];
 
 	/* authenticate */
 	bool authenticated;
@@ -60,32 +73,65 @@ struct call {
 	/* admit */
 	struct limits_result limits;
 	bool admitted;
+	int64_t admitted_ms;
+
+	/* claim: the client's Idempotency-Key */
+	struct ledger_claim *claim; /* NULL = no key */
+	bool claiming;              /* the ledger hasn't answered yet */
+	bool claimed;               /* ours: to be kept with an answer, or released */
+
+	/* hold */
+	struct ledger_account *account; /* NULL = not billed */
+	unsigned tier;
+	uint64_t supply[2]; /* two bits per deployment of the model, as they were at admission (pricing.h R2) */
+	struct ledger_hold *hold;
 
 	/* choose */
 	const struct catalog_deployment *deployment;
+	const struct price_rule *rule;
 	uint64_t tried; /* bit per deployment of the model */
 	unsigned attempts;
 	bool crowded; /* a provider's pool had no connection left */
 
 	/* forward */
 	struct upstream_request *upstream;
+	struct pricing_load *load; /* counted in there */
 	struct buf sent_body, sent_headers;
 	uint64_t forwarded_ns; /* first attempt */
+	bool reached;          /* some of the request may have got to a provider */
 
 	/* deliver */
 	enum call_mode mode;
 	int upstream_status;
-	struct http_header passed[8]; /* of the upstream's answer, values in the arena */
+	struct http_header passed[8]; /* of the upstream's answer */
 	size_t n_passed;
+	char passed_text[CALL_PASSED_TEXT];
+	size_t passed_len;
 	struct buf answer;
 	struct openai_stream events;
+	struct openai_tail *tail; /* CALL_MODE_RAW */
 	uint64_t first_byte_ns, upstream_done_ns;
-	bool paused, delivered;
-	uint64_t cut_ns; /* broken: to be reset then; 0 = not */
+	uint64_t body_bytes; /* towards the client */
+	bool paused, delivered, broken;
+	uint64_t cut_ns;         /* broken: to be reset then; 0 = not */
+	uint64_t drain_until_ns; /* the client is gone, the upstream is read on; 0 = not */
+	uint64_t drained_bytes;
+	struct buf kept; /* the answer, for the client's idempotency key */
+	bool kept_over;  /* too large to keep */
 
 	/* meter */
 	bool metered, have_usage;
 	struct usage usage;
+	enum usage_source source;
+	unsigned usage_flags;
+
+	/* settle */
+	struct ledger_job job;
+	bool settling; /* queued; the ledger calls back */
+	bool waits_for_commit;
+	uint64_t settled_ns;
+	struct store_answer kept_answer;
+	struct buf kept_headers;
 
 	/* finish */
 	int status; /* 0 = not answered yet */
@@ -96,14 +142,29 @@ typedef enum call_step (*call_stage_fn)(struct call *c);
 enum call_step call_authenticate(struct call *c);
 enum call_step call_parse(struct call *c);
 enum call_step call_admit(struct call *c);
+enum call_step call_claim(struct call *c);
+enum call_step call_hold(struct call *c);
 enum call_step call_choose(struct call *c);
 enum call_step call_forward(struct call *c);
 enum call_step call_deliver(struct call *c);
 enum call_step call_meter(struct call *c);
+enum call_step call_settle(struct call *c);
 enum call_step call_finish(struct call *c);
 
 /* Walks the table from `stage`. */
 void call_run(struct call *c, enum call_stage stage);
+/* Around everything that a callback does with a call: frees it at the end of the outermost one when it is over. */
+void call_enter(struct call *c);
+void call_leave(struct call *c);
+/* The output tokens that the call may have: what it asked for, else the model's default. */
+uint64_t call_output_cap(const struct call *c);
+/* Usage from what was asked and delivered, where there is no report. */
+struct usage call_estimate(const struct call *c);
+/* The client can't be reached any more: read the upstream on, or end. */
+void call_client_gone(struct call *c);
+/* Ends the upstream's side, if there is one. */
+void call_cancel_upstream(struct call *c);
+void call_load_end(struct call *c);
 /* A log line with the request's context, if this second still has room for one. */
 void call_log(struct call *c, enum log_level level, const char *fmt, ...) PRINTF_LIKE(3, 4);
 

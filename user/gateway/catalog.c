@@ -56,10 +56,13 @@ static int make_model(struct catalog *c, struct catalog_model *m, const struct c
 			.upstream_model = d->upstream_model,
 			.weight = d->weight ? d->weight : 1,
 			.priority = d->priority,
+			.concurrency = d->concurrency,
 		};
 	}
 	m->output_tokens_default = conf->output_tokens_default;
 	qsort(m->deployments, m->n_deployments, sizeof(*m->deployments), by_priority);
+	for (unsigned i = 0; i < m->n_deployments; i++)
+		m->deployments[i].index = c->n_deployments++;
 	if (openai_model_object(&b, conf->name, conf->owned_by ? conf->owned_by : "tollgate", created_s) < 0)
 		b.failed = true;
 	m->object_len = b.len;

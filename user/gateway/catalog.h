@@ -19,6 +19,8 @@ struct catalog_deployment {
 	const struct catalog_provider *provider;
 	const char *upstream_model;
 	unsigned weight, priority;
+	unsigned concurrency; /* 0 = not known */
+	unsigned index;       /* among all deployments of the catalog */
 };
 
 struct catalog_model {
@@ -39,6 +41,7 @@ struct catalog {
 	size_t n_providers;
 	struct catalog_model *models;
 	size_t n_models;
+	unsigned n_deployments; /* of all models */
 	uint32_t *hash; /* index + 1 into models, open addressing */
 	uint32_t hash_mask;
 	char *list; /* the answer to GET /v1/models */

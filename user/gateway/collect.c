@@ -83,6 +83,60 @@ static void put_health(const struct tg_health *h, struct buf *out, bool om)
 		"Failed helper calls in the kernel program; the packet passed.", (double)h->helper_failed);
 }
 
+static void put_ledger(struct ledger *l, struct buf *out, bool om)
+{
+	static const char *const sources[USAGE_SOURCES] = {"none", "reported", "drained", "estimated", "recovered"};
+	struct ledger_stats s;
+	char labels[48];
+
+	ledger_stats(l, &s);
+	put_one(out, om, METRIC_COUNTER, "total_billing_records", "Usage records posted by this process.",
+		(double)s.records);
+	put_one(out, om, METRIC_GAUGE, "tollgate_ledger_available",
+		"1 while charges can be committed; 0: billable calls get 503.", s.available ? 1 : 0);
+	put_one(out, om, METRIC_GAUGE, "tollgate_ledger_queue", "Records that wait for their commit.",
+		(double)s.queued);
+	put_one(out, om, METRIC_COUNTER, "tollgate_ledger_batches_total", "Commits.", (double)s.batches);
+	put_one(out, om, METRIC_COUNTER, "tollgate_ledger_commit_failures_total",
+		"Commits that failed and were tried again.", (double)s.commit_failures);
+	put_one(out, om, METRIC_COUNTER, "tollgate_ledger_commit_seconds_total", "Time spent in commits.",
+		(double)s.commit_ns_sum / 1e9);
+	put_one(out, om, METRIC_COUNTER, "tollgate_ledger_wait_seconds_total",
+		"Time that records waited for their commit, over all records.", (double)s.held_ns_sum / 1e9);
+	put_one(out, om, METRIC_COUNTER, "tollgate_ledger_unpostable_total",
+		"Records the books could not take; each opened a discrepancy.", (double)s.unpostable);
+	put_one(out, om, METRIC_GAUGE, "tollgate_holds_open", "Holds open now.", (double)s.holds_open);
+	put_one(out, om, METRIC_COUNTER, "tollgate_holds_total", "Holds taken.", (double)s.holds_taken);
+	put_one(out, om, METRIC_COUNTER, "tollgate_holds_refused_total",
+		"Calls whose worst case the balance didn't cover.", (double)s.holds_refused);
+	put_one(out, om, METRIC_COUNTER, "tollgate_holds_expired_total", "Holds that were still open past their time.",
+		(double)s.holds_expired);
+	metrics_put_head(out, om, METRIC_COUNTER, "tollgate_usage_records_total",
+			 "Usage records by where their tokens are from.");
+	for (unsigned i = 0; i < USAGE_SOURCES; i++) {
+		snprintf(labels, sizeof(labels), "source=\"%s\"", sources[i]);
+		metrics_put_value(out, "tollgate_usage_records_total", labels, (double)s.source[i]);
+	}
+}
+
+static void put_supply(struct gateway *gw, struct buf *out, bool om)
+{
+	const struct catalog *c = gw->catalog;
+	char labels[320];
+
+	metrics_put_head(out, om, METRIC_GAUGE, "tollgate_deployment_supply",
+			 "Supply and demand as prices see it: 0 surplus, 1 balanced, 2 scarce.");
+	for (size_t m = 0; m < c->n_models; m++)
+		for (unsigned i = 0; i < c->models[m].n_deployments; i++) {
+			const struct catalog_deployment *d = &c->models[m].deployments[i];
+
+			snprintf(labels, sizeof(labels), "model=\"%.100s\",provider=\"%.60s\",deployment=\"%.100s\"",
+				 c->models[m].name, d->provider->conf->name, d->upstream_model);
+			metrics_put_value(out, "tollgate_deployment_supply", labels,
+					  (double)atomic_load(&gw->pricing->loads[d->index].supply));
+		}
+}
+
 void gateway_collect(struct buf *out, bool openmetrics, void *arg)
 {
 	struct gateway *gw = arg;
@@ -97,6 +151,10 @@ void gateway_collect(struct buf *out, bool openmetrics, void *arg)
 	}
 	free(nic);
 	put_fill(gw->kernel, out, openmetrics);
+	if (gw->ledger)
+		put_ledger(gw->ledger, out, openmetrics);
+	if (gw->pricing)
+		put_supply(gw, out, openmetrics);
 	put_one(out, openmetrics, METRIC_GAUGE, "tollgate_policy_generation", "Generation of the policy in force.",
 		(double)gw->control->generation);
 	put_one(out, openmetrics, METRIC_GAUGE, "tollgate_kernel_enabled",

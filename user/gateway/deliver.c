@@ -7,6 +7,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/money.h"
+#include "gateway/quota.h"
 #include "gateway/refuse.h"
 
 #include <string.h>
@@ -39,30 +41,51 @@ static const struct passed_header *passed(const char *name, size_t len)
 	return NULL;
 }
 
-/* One walk over the block; keeps copies in the call's arena. */
+/* A copy that lives as long as the call; NULL when there is no room left. */
+static const char *keep_text(struct call *c, const char *text, size_t len)
+{
+	char *to = c->passed_text + c->passed_len;
+
+	if (len >= sizeof(c->passed_text) - c->passed_len)
+		return NULL;
+	memcpy(to, text, len);
+	to[len] = '\0';
+	c->passed_len += len + 1;
+	return to;
+}
+
+/* One walk over the block. */
 static void keep_headers(struct call *c, const struct upstream_head *h)
 {
 	const char *at = h->headers, *end = h->headers + h->headers_len;
 	bool retry = h->status == 429 || h->status == 503;
+	struct quota quota = {0};
 
-	c->n_passed = 0;
-	while (at < end && c->n_passed < ARRAY_SIZE(c->passed)) {
+	c->n_passed = c->passed_len = 0;
+	while (at < end) {
 		const char *eol = memchr(at, '\n', (size_t)(end - at)), *next = eol ? eol + 1 : end;
 		const char *colon = memchr(at, ':', (size_t)(next - at)), *stop = eol ? eol : end;
 		const struct passed_header *p = colon ? passed(at, (size_t)(colon - at)) : NULL;
+		const char *name = at, *value;
 
 		at = next;
-		if (!p || (p->only_retry && !retry))
+		if (!colon)
 			continue;
-		for (colon++; colon < stop && (*colon == ' ' || *colon == '\t');)
-			colon++;
-		while (stop > colon && (stop[-1] == '\r' || stop[-1] == ' ' || stop[-1] == '\t'))
+		for (value = colon + 1; value < stop && (*value == ' ' || *value == '\t');)
+			value++;
+		while (stop > value && (stop[-1] == '\r' || stop[-1] == ' ' || stop[-1] == '\t'))
 			stop--;
+		if (c->load)
+			quota_read(&quota, name, (size_t)(colon - name), value, (size_t)(stop - value));
+		if (!p || (p->only_retry && !retry) || c->n_passed == ARRAY_SIZE(c->passed))
+			continue;
 		c->passed[c->n_passed].name = p->name;
-		c->passed[c->n_passed].value = arena_strndup(http_arena(c->x), colon, (size_t)(stop - colon));
+		c->passed[c->n_passed].value = keep_text(c, value, (size_t)(stop - value));
 		if (c->passed[c->n_passed].value)
 			c->n_passed++;
 	}
+	if (c->load)
+		quota_note(&quota, c->load);
 }
 
 static void add_passed(const struct call *c, struct answer_headers *a, bool with_type)
@@ -89,71 +112,82 @@ static bool is_type(const char *value, const char *want)
 
 /* ---- the stream's side */
 
-static void client_lost(struct call *c)
-{
-	c->gone = true;
-	if (c->upstream)
-		upstream_cancel(take_ptr(&c->upstream));
-	call_meter(c);
-}
-
-static bool stream_begin(struct call *c)
+static void stream_begin(struct call *c)
 {
 	struct answer_headers a;
 
+	if (c->gone)
+		return;
 	answer_headers_init(&a, c);
 	add_passed(c, &a, true);
 	c->status = c->upstream_status;
-	if (http_stream_begin(c->x, c->status, a.h, a.n) < 0) {
-		client_lost(c);
-		return false;
-	}
-	return true;
+	if (http_stream_begin(c->x, c->status, a.h, a.n) < 0)
+		call_client_gone(c);
 }
 
-/* False: the client is gone. */
-static bool stream_write(struct call *c, const char *data, size_t len)
+static void stream_write(struct call *c, const char *data, size_t len)
 {
 	int rc;
 
 	if (!len)
-		return true;
+		return;
+	money_keep(c, data, len);
+	if (c->gone)
+		return;
 	rc = http_stream_write(c->x, data, len);
 	if (rc < 0) {
-		client_lost(c);
-		return false;
+		call_client_gone(c);
+		return;
 	}
 	c->delivered = true;
+	c->body_bytes += len;
 	if (rc == 1 && c->upstream && !c->paused) {
 		c->paused = true;
 		upstream_pause(c->upstream);
 	}
-	return true;
 }
 
 /* ---- what comes */
+
+/* Collecting isn't possible, or not any more: the answer is passed on as it comes, and its end kept in view. */
+static void raw_begin(struct call *c)
+{
+	c->mode = CALL_MODE_RAW;
+	c->tail = calloc(1, sizeof(*c->tail)); /* without it: no usage, an estimate stands in */
+	stream_begin(c);
+}
+
+static void raw_feed(struct call *c, const char *data, size_t len)
+{
+	if (c->tail)
+		openai_tail_feed(c->tail, data, len);
+	stream_write(c, data, len);
+	if (c->hold)
+		ledger_hold_delivered(c->hold, call_estimate(c).output_tokens);
+}
 
 void deliver_head(struct call *c, const struct upstream_head *h)
 {
 	c->first_byte_ns = clock_mono_ns();
 	c->upstream_status = h->status;
+	c->reached = true;
 	keep_headers(c, h);
 	if (h->status == 200 && is_type(passed_type(c), "text/event-stream")) {
 		c->mode = CALL_MODE_EVENTS;
 		openai_stream_init(&c->events, !c->req.include_usage);
-		http_body_release(c->x); /* a stream may last: what it was asked with needn't */
+		c->events.choices = (unsigned)(c->req.choices ? c->req.choices : 1);
+		if (c->x)
+			http_body_release(c->x); /* a stream may last: what it was asked with needn't */
 		stream_begin(c);
 		return;
 	}
 	c->mode = CALL_MODE_BUFFER;
 	c->answer = worker_buf_take(c->w);
 	c->answer.max = ANSWER_BUFFER_MAX;
-	if (h->content_length > (long long)ANSWER_BUFFER_MAX && h->status == 200) {
-		c->mode = CALL_MODE_RAW;
-		stream_begin(c);
-	} else if (h->content_length > 0 && h->content_length <= (long long)ANSWER_BUFFER_MAX) {
+	if (h->content_length > (long long)ANSWER_BUFFER_MAX && h->status == 200)
+		raw_begin(c);
+	else if (h->content_length > 0 && h->content_length <= (long long)ANSWER_BUFFER_MAX)
 		(void)buf_reserve(&c->answer, (size_t)h->content_length);
-	}
 }
 
 static void feed_events(struct call *c, const char *data, size_t len)
@@ -162,13 +196,18 @@ static void feed_events(struct call *c, const char *data, size_t len)
 
 	buf_reset(out);
 	if (openai_stream_feed(&c->events, data, len, out) < 0 || out->failed) {
-		if (c->upstream)
-			upstream_cancel(take_ptr(&c->upstream));
+		call_cancel_upstream(c);
 		meters_upstream_error(c, "protocol");
 		call_log(c, LOG_WARN, "provider %s: an event of the stream is too large",
 			 c->deployment->provider->conf->name);
 		deliver_failed(c, ERR_PROTO);
 		return;
+	}
+	/* Before the client has it: what a crash leaves behind must not be less than what was delivered. */
+	if (c->hold) {
+		ledger_hold_delivered(c->hold, (c->events.content_bytes + 3) / 4);
+		if (c->events.have_usage)
+			ledger_hold_reported(c->hold, &c->events.usage);
 	}
 	stream_write(c, out->data, out->len);
 }
@@ -176,20 +215,32 @@ static void feed_events(struct call *c, const char *data, size_t len)
 /* The answer grew past what is collected: from here on it is passed as it comes. */
 static void go_raw(struct call *c, const char *data, size_t len)
 {
-	c->mode = CALL_MODE_RAW;
-	if (stream_begin(c) && stream_write(c, c->answer.data, c->answer.len))
-		stream_write(c, data, len);
+	raw_begin(c);
+	raw_feed(c, c->answer.data, c->answer.len);
+	raw_feed(c, data, len);
 	buf_done(&c->answer);
+}
+
+/* False: enough was read for a client that is gone. */
+static bool drain_goes_on(struct call *c, size_t len)
+{
+	c->drained_bytes += len;
+	if (!c->gone || c->drained_bytes <= c->wc->catalog->conf->billing.drain_bytes_max)
+		return true;
+	call_cancel_upstream(c);
+	call_meter(c);
+	money_end(c);
+	return false;
 }
 
 void deliver_body(struct call *c, const char *data, size_t len)
 {
-	if (c->gone)
+	if (c->gone && !drain_goes_on(c, len))
 		return;
 	if (c->mode == CALL_MODE_EVENTS) {
 		feed_events(c, data, len);
 	} else if (c->mode == CALL_MODE_RAW) {
-		stream_write(c, data, len);
+		raw_feed(c, data, len);
 	} else if (c->upstream_status != 200 && c->answer.len + len > ANSWER_BUFFER_MAX) {
 		; /* an error page of megabytes: the first part will do, and it isn't passed on */
 	} else if (c->answer.len + len > ANSWER_BUFFER_MAX || buf_append(&c->answer, data, len) < 0) {
@@ -201,14 +252,16 @@ void deliver_failed(struct call *c, int code)
 {
 	struct buf *out = &c->w->scratch;
 
-	call_meter(c);
-	if (!c->status) {
+	c->broken = true;
+	if (!c->status || c->gone) {
 		bool timeout = code == ERR_TIMEOUT;
 
 		call_error(c, timeout ? 504 : 502, "server_error", timeout ? "upstream_timeout" : "upstream_failed",
 			   NULL, "The provider's answer broke off.");
 		return;
 	}
+	call_meter(c);
+	money_end(c);
 	if (c->mode == CALL_MODE_EVENTS) {
 		buf_reset(out);
 		if (openai_error_event(out, "The provider's answer broke off.", "server_error", "upstream_failed") == 0)
@@ -231,7 +284,7 @@ void worker_cut(struct loop *l, struct loop_timer *t)
 
 	for (struct call *c = w->calls, *next; c; c = next) {
 		next = c->next;
-		if (!c->cut_ns)
+		if (!c->cut_ns || !c->x)
 			continue;
 		if (c->cut_ns <= now) {
 			c->cut_ns = 0;
@@ -252,50 +305,17 @@ enum call_step call_deliver(struct call *c)
 {
 	struct buf *out = &c->w->scratch;
 
-	if (c->gone)
-		return CALL_DONE;
 	if (c->mode != CALL_MODE_EVENTS)
 		return CALL_NEXT;
 	buf_reset(out);
-	if (openai_stream_end(&c->events, out) < 0 || out->failed) {
+	/* V1: a stream that just stops isn't an answer, however politely the connection was closed. */
+	if (openai_stream_end(&c->events, out) < 0 || out->failed || !openai_stream_complete(&c->events)) {
+		meters_upstream_error(c, "protocol");
 		deliver_failed(c, ERR_PROTO);
 		return CALL_DONE;
 	}
-	return stream_write(c, out->data, out->len) ? CALL_NEXT : CALL_DONE;
-}
-
-/* Tokens used, as far as known: reported; else nothing for an answer that failed; else an estimate from what was
- * asked and delivered. */
-static uint64_t tokens_used(struct call *c)
-{
-	if (c->mode == CALL_MODE_EVENTS && c->events.have_usage) {
-		c->usage = c->events.usage;
-		c->have_usage = true;
-	} else if (c->mode == CALL_MODE_BUFFER && c->upstream_status == 200 && c->answer.data &&
-		   openai_answer_usage(c->answer.data, c->answer.len, &c->usage) == 0) {
-		c->have_usage = true;
-	}
-	if (c->have_usage)
-		return c->usage.input_tokens + c->usage.output_tokens;
-	if (c->mode == CALL_MODE_EVENTS)
-		return c->req.prompt_tokens_estimate + (c->events.content_bytes + 3) / 4;
-	if (c->gone || c->upstream_status == 200)
-		return c->upstream_status == 200 && !c->gone ? c->limits.tokens_charged : c->req.prompt_tokens_estimate;
-	return 0;
-}
-
-/* Once per call, whichever way it ends. */
-enum call_step call_meter(struct call *c)
-{
-	uint64_t charged = c->limits.tokens_charged, used;
-
-	if (c->metered || !c->admitted)
-		return CALL_NEXT;
-	c->metered = true;
-	used = tokens_used(c);
-	if (charged != LIMITS_UNCHARGED && used != charged && c->route != TG_ROUTE_MODELS)
-		limits_settle_tokens(&gateway_snapshot(c->w->gw)->limits, c->key_subject, charged, used,
-				     loop_now_ns(c->w->loop));
+	stream_write(c, out->data, out->len);
+	money_keep(c, c->events.held.data, c->events.held.len); /* kept with the charge, sent after it */
 	return CALL_NEXT;
 }
 
@@ -331,13 +351,30 @@ static bool finish_in_own_words(struct call *c)
 	return false;
 }
 
+/* The end of a stream, held back until now. */
+static void finish_stream(struct call *c)
+{
+	struct buf *out = &c->w->scratch;
+
+	buf_reset(out);
+	if (c->mode == CALL_MODE_EVENTS && openai_stream_release(&c->events, out) < 0) {
+		http_stream_abort(c->x);
+		return;
+	}
+	if (out->len && http_stream_write(c->x, out->data, out->len) < 0)
+		return;
+	http_stream_end(c->x);
+}
+
 enum call_step call_finish(struct call *c)
 {
 	struct answer_headers a;
 	size_t len = c->answer.len;
 
+	if (c->gone || !c->x)
+		return CALL_DONE;
 	if (c->mode != CALL_MODE_BUFFER) {
-		http_stream_end(c->x);
+		finish_stream(c);
 		return CALL_DONE;
 	}
 	if (finish_in_own_words(c))

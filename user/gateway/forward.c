@@ -17,7 +17,6 @@ static enum call_step no_deployment_left(struct call *c)
 {
 	struct answer_headers a;
 
-	call_meter(c);
 	if (!c->crowded) {
 		call_error(c, 502, "server_error", "upstream_unreachable", NULL,
 			   "No provider of this model could be reached.");
@@ -52,6 +51,8 @@ enum call_step call_choose(struct call *c)
 		if (at < m->deployments[i].weight) {
 			c->tried |= 1ull << i;
 			c->deployment = &m->deployments[i];
+			c->rule = pricing_rule(c->wc->pricing, c->deployment->index, c->tier,
+					       (enum price_supply)(c->supply[i / 32] >> (i % 32 * 2) & 3));
 			c->attempts++;
 			return CALL_NEXT;
 		}
@@ -61,7 +62,7 @@ enum call_step call_choose(struct call *c)
 }
 
 /* What of the client's headers a provider gets to see; all else stays here. */
-static const char *const passed_up[] = {"traceparent", "tracestate", "openai-beta", "idempotency-key"};
+static const char *const passed_up[] = {"traceparent", "tracestate", "openai-beta"};
 
 static void put_line(struct buf *b, const char *name, const char *value)
 {
@@ -87,6 +88,9 @@ static int make_headers(struct call *c)
 		if (v && *v && count == 1)
 			put_line(b, passed_up[i], v);
 	}
+	/* Not the client's own: at the provider all our tenants are one account. */
+	if (http_request_header(c->x, "idempotency-key", NULL))
+		put_line(b, "Idempotency-Key", c->request_id);
 	return b->failed ? ERR_NOMEM : 0;
 }
 
@@ -95,21 +99,32 @@ static const char *const upstream_paths[] = {
 
 static void on_head(void *arg, const struct upstream_head *h)
 {
-	deliver_head(arg, h);
+	struct call *c = arg;
+
+	call_enter(c);
+	deliver_head(c, h);
+	call_leave(c);
 }
 
 static void on_body(void *arg, const char *data, size_t len)
 {
-	deliver_body(arg, data, len);
+	struct call *c = arg;
+
+	call_enter(c);
+	deliver_body(c, data, len);
+	call_leave(c);
 }
 
 static void on_done(void *arg)
 {
 	struct call *c = arg;
 
+	call_enter(c);
 	c->upstream = NULL;
+	call_load_end(c);
 	c->upstream_done_ns = clock_mono_ns();
 	call_run(c, CALL_DELIVER);
+	call_leave(c);
 }
 
 static const char *failure_kind(int code)
@@ -120,27 +135,35 @@ static const char *failure_kind(int code)
 				    : "connect";
 }
 
-static void on_failed(void *arg, int code, const char *msg, bool sent)
+static void failed_before_answer(struct call *c, int code, bool sent)
 {
-	struct call *c = arg;
-
-	c->upstream = NULL;
-	meters_upstream_error(c, failure_kind(code));
-	call_log(c, LOG_WARN, "provider %s: %s", c->deployment->provider->conf->name, msg);
-	if (c->upstream_status) {
-		deliver_failed(c, code);
-		return;
-	}
-	if (!sent) { /* O1 */
+	if (!sent && !c->gone) { /* O1 */
 		call_run(c, CALL_CHOOSE);
 		return;
 	}
-	call_meter(c);
+	c->broken = true;
 	if (code == ERR_TIMEOUT)
 		call_error(c, 504, "server_error", "upstream_timeout", NULL, "The provider did not answer in time.");
 	else
 		call_error(c, 502, "server_error", "upstream_failed", NULL,
 			   "The provider closed the connection without an answer.");
+}
+
+static void on_failed(void *arg, int code, const char *msg, bool sent)
+{
+	struct call *c = arg;
+
+	call_enter(c);
+	c->upstream = NULL;
+	c->reached = sent; /* had an attempt before got there, this one wouldn't have been made */
+	call_load_end(c);
+	meters_upstream_error(c, failure_kind(code));
+	call_log(c, LOG_WARN, "provider %s: %s", c->deployment->provider->conf->name, msg);
+	if (c->upstream_status)
+		deliver_failed(c, code);
+	else
+		failed_before_answer(c, code, sent);
+	call_leave(c);
 }
 
 static const struct upstream_events events = {
@@ -176,7 +199,6 @@ enum call_step call_forward(struct call *c)
 	buf_reset(&c->sent_body);
 	if (make_headers(c) < 0 ||
 	    openai_rewrite_request(&c->req, body, len, c->deployment->upstream_model, &c->sent_body, &err) < 0) {
-		call_meter(c);
 		call_error(c, 503, "server_error", "no_memory", NULL, "The gateway is out of memory.");
 		return CALL_DONE;
 	}
@@ -186,14 +208,23 @@ enum call_step call_forward(struct call *c)
 	send.body_len = c->sent_body.len;
 	if (!c->forwarded_ns)
 		c->forwarded_ns = clock_mono_ns();
+	if (c->wc->pricing) {
+		c->load = &c->wc->pricing->loads[c->deployment->index];
+		atomic_fetch_add_explicit(&c->load->in_flight, 1, memory_order_relaxed);
+	}
+	/* Before it starts: a crash in between must not leave a forwarded call that looks as if it weren't. */
+	if (c->hold)
+		ledger_hold_forwarded(c->hold, c->rule, c->req.prompt_tokens_estimate, c->req.stream);
 	attempt = c->attempts;
 	rc = upstream_start(pool->pool, &send, &events, c, &request, &err);
 	/* `failed` may have come from inside: the call is then answered, or already on its way elsewhere. */
 	if (c->attempts != attempt || c->status)
 		return CALL_DONE;
 	c->upstream = request;
+	c->reached |= rc == 0; /* as far as we know */
 	if (rc < 0) {
 		c->upstream = NULL;
+		call_load_end(c);
 		c->crowded |= rc == ERR_FULL;
 		call_log(c, LOG_ERROR, "provider %s: %s", c->deployment->provider->conf->name, err.msg);
 		meters_upstream_error(c, rc == ERR_FULL ? "pool_full" : "connect");

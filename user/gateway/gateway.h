@@ -17,6 +17,7 @@
 #include "event/loop.h"
 #include "http/server.h"
 #include "kernel/kernel.h"
+#include "ledger/ledger.h"
 #include "model/tenant.h"
 #include "observe/metrics.h"
 
@@ -26,6 +27,7 @@ struct directory;
 
 struct gateway_opts {
 	struct kernel *kernel;   /* borrowed, as metrics */
+	struct ledger *ledger;   /* borrowed; NULL = billing is off: nothing is priced, held or charged */
 	struct metrics *metrics; /* made with workers + 1 shards: the last is the control thread's */
 	const uint8_t *pepper;   /* CRYPTO_PEPPER_LEN bytes, copied */
 	unsigned workers;
@@ -56,6 +58,18 @@ const struct directory *gateway_directory(const struct gateway *gw);
 /* Puts a policy in force for kernel and workers at once, or changes nothing. Takes over *policy on success. */
 int gateway_policy_apply(struct gateway *gw, struct policy *policy, uint32_t *ret_generation,
 			 struct err *err) MUST_CHECK;
+/* Deployments' utilisation, and cost rows whose time has come; a few times a second. */
+void gateway_prices_tick(struct gateway *gw, uint64_t now_ns, int64_t now_ms);
+/* The rules in force with the deployments they are for; model or tier NULL = all. A callback's result other than 0 ends
+ * the walk and is returned. ERR_NOT_FOUND: no such model. */
+struct gateway_price {
+	const struct price_rule *rule;
+	unsigned weight, priority;
+	enum price_supply measured;
+	uint32_t utilisation_e4;
+};
+int gateway_prices_each(const struct gateway *gw, const char *model, const char *tier,
+			int (*cb)(const struct gateway_price *p, void *arg), void *arg, struct err *err) MUST_CHECK;
 /* NULL before the first apply. */
 const struct policy *gateway_policy(const struct gateway *gw);
 /* The kernel's ready-made refusals. */
@@ -89,7 +103,7 @@ void gateway_worker_drain(struct gateway_worker *w);
 bool gateway_worker_drained(const struct gateway_worker *w);
 /* [worker] Ends every call now: time is up. */
 void gateway_worker_abort(struct gateway_worker *w);
-/* Once drained or aborted, with its loop stopped. */
+/* Once drained or aborted, with its loop stopped and the ledger's thread ended. */
 void gateway_worker_free(struct gateway_worker *w);
 
 #endif

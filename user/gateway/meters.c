@@ -40,8 +40,8 @@ int meters_init(struct gateway *gw, struct metrics *m, struct err *err)
 		metrics_register(m, METRIC_COUNTER, "tollgate_upstream_errors_total",
 				 "Attempts at a provider that failed, by kind.", error_labels, 256, NULL, 0);
 	t->no_usage = metrics_register(m, METRIC_COUNTER, "tollgate_usage_missing_total",
-				       "Answers that were delivered without the provider reporting usage; an "
-				       "estimate stands in.",
+				       "Answers whose provider reported no usage that can be believed; an estimate "
+				       "stands in.",
 				       provider_labels, 32, NULL, 0);
 	t->learn_failed = metrics_register(m, METRIC_COUNTER, "tollgate_kernel_learn_failures_total",
 					   "Keys the kernel could not be taught: their limits hold in the daemon only.",
@@ -165,14 +165,18 @@ void meters_call(struct call *c, uint64_t now_ns)
 
 		observe(c, w->gw->meters.overhead, w->meters.overhead, total > away ? total - away : 0);
 	}
+}
+
+void meters_usage(struct call *c)
+{
 	if (c->have_usage) {
 		count_tokens(c);
-	} else if (c->delivered && c->deployment && c->upstream_status < 300 && !c->gone) {
+	} else if (c->source == USAGE_ESTIMATED) {
 		const char *labels[] = {c->deployment->provider->conf->name};
-		int series = metrics_series(w->gw->meters.no_usage, labels);
+		int series = metrics_series(c->w->gw->meters.no_usage, labels);
 
 		if (series >= 0)
-			metrics_add(w->gw->meters.no_usage, series, w->index, 1);
+			metrics_add(c->w->gw->meters.no_usage, series, c->w->index, 1);
 	}
 }
 

@@ -32,6 +32,8 @@ struct worker_meters {
 int meters_init(struct gateway *gw, struct metrics *m, struct err *err) MUST_CHECK;
 /* At the end of a call. */
 void meters_call(struct call *c, uint64_t now_ns);
+/* When its usage is known, or known to be missing. */
+void meters_usage(struct call *c);
 void meters_verdict(struct call *c, enum tg_verdict verdict, enum tg_reason reason);
 void meters_upstream_error(struct call *c, const char *kind);
 void meters_learn_failed(struct call *c);

@@ -1,6 +1,7 @@
 #include "gateway/refuse.h"
 
 #include "base/num.h"
+#include "gateway/money.h"
 
 #include <string.h>
 
@@ -72,6 +73,13 @@ void call_error_with(struct call *c, struct answer_headers *a, int status, const
 	size_t len;
 	char *body;
 
+	if (!c->status)
+		c->status = status;
+	/* Nobody is charged for an error of ours, so that it needn't wait. */
+	call_meter(c);
+	money_end(c);
+	if (!c->x || c->gone)
+		return;
 	answer_header(a, "content-type", "application/json");
 	openai_error_body(&b, message, type, param, code);
 	len = b.len;

@@ -9,6 +9,7 @@
 #include "gateway/gateway.h"
 #include "gateway/keycache.h"
 #include "gateway/meters.h"
+#include "gateway/pricing.h"
 #include "guard/limits.h"
 #include "upstream/upstream.h"
 
@@ -36,8 +37,11 @@ struct gateway {
 	struct snapshot slots[2];
 	pthread_mutex_t catalog_lock; /* taken only when the catalog changes hands */
 	struct catalog *catalog;
-	atomic_uint catalog_version;
+	struct pricing *pricing;     /* of this catalog and the policy in force; NULL = billing is off */
+	atomic_uint catalog_version; /* counts changes of either */
 	struct policy *policy;
+	struct ledger *ledger; /* NULL = billing is off */
+	struct pricing_tiers tiers;
 	struct reasons *reasons;
 	struct meters meters;
 	unsigned n_workers;
@@ -54,16 +58,19 @@ struct worker_pool {
 	char why[160];
 };
 
-/* A catalog as this worker uses it. */
+/* A catalog and its prices as this worker uses them. */
 struct worker_catalog {
 	struct worker_catalog *next;
+	unsigned version;
 	struct catalog *catalog;
+	struct pricing *pricing; /* NULL = billing is off */
 	struct worker_pool **pools; /* by provider */
 	unsigned calls;
 };
 
 #define WORKER_SPARE_BUFS 64u
 #define WORKER_SPARE_BYTES 65536u /* larger ones are freed */
+#define WORKER_SPARE_CALLS 256u
 
 struct gateway_worker {
 	struct gateway *gw;
@@ -75,8 +82,10 @@ struct gateway_worker {
 	struct worker_pool *pools;
 	struct keycache keys;
 	struct call *calls; /* under way */
+	struct call *spare_calls;
+	unsigned n_spare_calls;
 	atomic_uint n_calls, n_connections;
-	uint64_t id_seed[2], id_count;
+	uint64_t id_seed, id_count;
 	uint64_t random;
 	struct buf scratch; /* one stream piece at a time */
 	struct buf spare[WORKER_SPARE_BUFS]; /* memory of ended calls' buffers, for the next ones */
@@ -86,7 +95,7 @@ struct gateway_worker {
 	struct loop_timer cut; /* streams to be reset once what they hold is out */
 	uint64_t log_window_ns;
 	unsigned log_count, log_dropped;
-	bool draining, cutting;
+	bool draining, cutting, aborting;
 };
 
 /* The catalog in force, its calls count raised by one. */
@@ -105,9 +114,7 @@ static inline const struct snapshot *gateway_snapshot(const struct gateway *gw)
 	}
 }
 
-/* "req_" + 24 hex digits + NUL */
-#define REQUEST_ID_LEN 28
-void worker_request_id(struct gateway_worker *w, char ret[REQUEST_ID_LEN + 1]);
+void worker_request_id(struct gateway_worker *w, struct request_id *ret);
 uint64_t worker_random(struct gateway_worker *w);
 /* An empty buffer, with an ended call's memory if there is some; given back when done with. */
 struct buf worker_buf_take(struct gateway_worker *w);
@@ -117,6 +124,10 @@ bool worker_may_log(struct gateway_worker *w);
 
 extern const struct http_handler call_handler;
 void call_abort(struct call *c);
+/* What takes too long: drains, commits. Once a second. */
+void call_tick(struct call *c, uint64_t now_ns);
+/* At the end, when nothing can call back any more. */
+void call_drop(struct call *c);
 /* Resets the streams whose end was marked `cut`. */
 void worker_cut(struct loop *l, struct loop_timer *t);
 

@@ -86,22 +86,25 @@ static void pool_put(struct gateway_worker *w, struct worker_pool *p)
 
 /* ---- catalog */
 
-static void catalog_release(struct gateway *gw, struct catalog *c)
+static void catalog_release(struct gateway *gw, struct catalog *c, struct pricing *p)
 {
-	bool last;
+	bool last, last_pricing;
 
 	pthread_mutex_lock(&gw->catalog_lock);
 	last = --c->refs == 0;
+	last_pricing = p && --p->refs == 0;
 	pthread_mutex_unlock(&gw->catalog_lock);
 	if (last)
 		catalog_free(c);
+	if (last_pricing)
+		pricing_free(p);
 }
 
 static void worker_catalog_free(struct gateway_worker *w, struct worker_catalog *wc)
 {
 	for (size_t i = 0; wc->pools && i < wc->catalog->n_providers; i++)
 		pool_put(w, wc->pools[i]);
-	catalog_release(w->gw, wc->catalog);
+	catalog_release(w->gw, wc->catalog, wc->pricing);
 	free(wc->pools);
 	free(wc);
 }
@@ -113,8 +116,12 @@ static int catalog_refresh(struct gateway_worker *w)
 	if (!wc)
 		return ERR_NOMEM;
 	pthread_mutex_lock(&w->gw->catalog_lock);
+	wc->version = atomic_load(&w->gw->catalog_version);
 	wc->catalog = w->gw->catalog;
 	wc->catalog->refs++;
+	wc->pricing = w->gw->pricing;
+	if (wc->pricing)
+		wc->pricing->refs++;
 	pthread_mutex_unlock(&w->gw->catalog_lock);
 	wc->pools = calloc(wc->catalog->n_providers + 1, sizeof(struct worker_pool *));
 	if (!wc->pools) {
@@ -138,7 +145,7 @@ struct worker_catalog *worker_catalog_take(struct gateway_worker *w)
 	unsigned version = atomic_load_explicit(&w->gw->catalog_version, memory_order_acquire);
 
 	/* Out of memory: the catalog before still serves, the next call tries again. */
-	if ((!w->current || w->current->catalog->version != version) && catalog_refresh(w) < 0 && !w->current)
+	if ((!w->current || w->current->version != version) && catalog_refresh(w) < 0 && !w->current)
 		return NULL;
 	w->current->calls++;
 	return w->current;
@@ -189,18 +196,19 @@ uint64_t worker_random(struct gateway_worker *w)
 	return mix(w->random += 0x9e3779b97f4a7c15ull);
 }
 
-/* Unique, not secret: a counter and a worker's random seed, mixed. */
-void worker_request_id(struct gateway_worker *w, char ret[REQUEST_ID_LEN + 1])
+/* Unique, not secret: time, worker, the worker's count, and two random bytes of this start against a clock that was set
+ * back. The time comes first, so that ids sort by it and the books' index of them grows at its end. */
+void worker_request_id(struct gateway_worker *w, struct request_id *ret)
 {
-	static const char hex[] = "0123456789abcdef";
-	uint64_t n = ++w->id_count, a = mix(w->id_seed[0] + n * 0x9e3779b97f4a7c15ull), b = w->id_seed[1] + n;
+	uint64_t ms = (uint64_t)clock_wall_ms(), n = ++w->id_count;
 
-	memcpy(ret, "req_", 4);
-	for (unsigned i = 0; i < 16; i++)
-		ret[4 + i] = hex[a >> (60 - 4 * i) & 15];
-	for (unsigned i = 0; i < 8; i++)
-		ret[20 + i] = hex[b >> (28 - 4 * i) & 15];
-	ret[REQUEST_ID_LEN] = '\0';
+	for (unsigned i = 0; i < 6; i++)
+		ret->b[i] = (uint8_t)(ms >> (40 - 8 * i));
+	ret->b[6] = (uint8_t)w->index;
+	for (unsigned i = 0; i < 3; i++)
+		ret->b[7 + i] = (uint8_t)(n >> (16 - 8 * i));
+	ret->b[10] = (uint8_t)w->id_seed;
+	ret->b[11] = (uint8_t)(w->id_seed >> 8);
 }
 
 bool worker_may_log(struct gateway_worker *w)
@@ -225,11 +233,15 @@ static void tick(struct loop *l, struct loop_timer *t)
 	unsigned n = http_server_connections(w->plain) + (w->tls ? http_server_connections(w->tls) : 0);
 
 	atomic_store_explicit(&w->n_connections, n, memory_order_relaxed);
+	for (struct call *c = w->calls, *next; c; c = next) {
+		next = c->next;
+		call_tick(c, loop_now_ns(l));
+	}
 	/* Pools are made here at first: they start threads to resolve names, and those must not be older than the loss
 	 * of privileges. A reload reaches idle workers too, so that connections to a provider that is gone don't
 	 * linger. */
 	if (!w->current ||
-	    w->current->catalog->version != atomic_load_explicit(&w->gw->catalog_version, memory_order_acquire)) {
+	    w->current->version != atomic_load_explicit(&w->gw->catalog_version, memory_order_acquire)) {
 		struct worker_catalog *wc = worker_catalog_take(w);
 
 		if (wc)
@@ -258,7 +270,7 @@ int gateway_worker_new(struct gateway *gw, unsigned index, struct loop *l, const
 	w->opts.tls_cert_pem = w->opts.tls_key_pem = NULL;
 	rc = keycache_init(&w->keys);
 	if (rc == 0)
-		rc = crypto_random(w->id_seed, sizeof(w->id_seed), err);
+		rc = crypto_random(&w->id_seed, sizeof(w->id_seed), err);
 	if (rc == 0)
 		rc = crypto_random(&w->random, sizeof(w->random), err);
 	if (rc == 0)
@@ -271,6 +283,13 @@ int gateway_worker_new(struct gateway *gw, unsigned index, struct loop *l, const
 			err_set(err, rc, "no memory for worker %u", index);
 		gateway_worker_free(w);
 		return rc;
+	}
+	if (gw->ledger) {
+		rc = ledger_lane_bind(gw->ledger, index, l, err);
+		if (rc < 0) {
+			gateway_worker_free(w);
+			return rc;
+		}
 	}
 	atomic_store(&gw->workers[index], w);
 	*ret = w;
@@ -308,6 +327,7 @@ bool gateway_worker_drained(const struct gateway_worker *w)
 
 void gateway_worker_abort(struct gateway_worker *w)
 {
+	w->aborting = true;
 	for (struct call *c = w->calls, *next; c; c = next) {
 		next = c->next;
 		call_abort(c);
@@ -324,6 +344,14 @@ void gateway_worker_free(struct gateway_worker *w)
 	loop_timer_del(w->loop, &w->cut);
 	http_server_free(w->tls);
 	http_server_free(w->plain);
+	while (w->calls)
+		call_drop(w->calls);
+	while (w->spare_calls) {
+		struct call *c = w->spare_calls;
+
+		w->spare_calls = c->next;
+		free(c);
+	}
 	if (w->current) {
 		w->current->next = w->old;
 		w->old = w->current;

@@ -318,7 +318,7 @@ Test(conf, billing_errors)
 	static const struct error_row rows[] = {
 		{"unknown key",
 		 MODELS "billing: {gather: 1ms}\n",
-		 {"3:11: billing.gather: is not known here; known here: enabled, path, gather_window**"}},
+		 {"3:11: billing.gather: is not known here; known here: enabled, path, currency, gather_window**"}},
 		{"unknown key, near",
 		 MODELS "billing: {hold_max: 1}\n",
 		 {"3:11: billing.hold_max: is not known here; did you mean \"holds_max\"?"}},
