@@ -1,6 +1,7 @@
 /* Statements, transactions, and SQLite's error codes as ours. */
 #include "store/internal.h"
 
+#include <errno.h>
 #include <string.h>
 
 static const char *const sql_text[] = {
@@ -82,8 +83,15 @@ int store_fail_db(sqlite3 *db, struct err *err, const char *what)
 	if (sqlite_code == SQLITE_ERROR && strstr(sqlite3_errmsg(db), "integer overflow")) /* sum() */
 		return err_set(err, ERR_RANGE, "%s: a sum doesn't fit in 64 bits", what);
 	/* With SQLITE_IOERR and SQLITE_CANTOPEN the system's own error says more. */
-	if (code == ERR_IO && sqlite3_system_errno(db))
-		return err_errno(err, sqlite3_system_errno(db), "%s: %s", what, sqlite3_errmsg(db));
+	if (code == ERR_IO && sqlite3_system_errno(db)) {
+		int errnum = sqlite3_system_errno(db);
+
+		code = errnum == ENOSPC || errnum == EDQUOT  ? ERR_FULL
+		       : errnum == EACCES || errnum == EROFS ? ERR_PERM
+							     : ERR_IO;
+		return err_set(err, code, "%s: %s: %s%s", what, sqlite3_errmsg(db), strerror(errnum),
+			       advice(code, sqlite_code));
+	}
 	return err_set(err, code, "%s: %s%s", what, sqlite3_errmsg(db), advice(code, sqlite_code));
 }
 

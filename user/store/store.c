@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -82,11 +83,19 @@ static int set_up_books(struct store *s, struct err *err)
 	return rc;
 }
 
+/* Allocations are counted for limits that nobody sets, under one mutex for all threads. */
+static void configure_once(void)
+{
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 int store_open(const char *path, const struct store_opts *opts, struct store **ret, struct err *err)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct store *s;
 	int rc;
 
+	pthread_once(&once, configure_once);
 	if (!opts->sha256)
 		return err_set(err, ERR_INVAL, "store_opts.sha256 is required");
 	rc = prepare_file(path, opts->create, err);
