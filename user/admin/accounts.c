@@ -14,10 +14,10 @@ static json_t *balance_json(const struct admin_call *c, const struct tenant *t)
 	if (account)
 		ledger_account_balance(account, &b);
 	return json_pack("{s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:I}", "tenant", t->id, "status",
-			 t->status == TENANT_ACTIVE ? "active" : "disabled", "tier", t->tier, "currency", c->currency,
-			 "balance", money_json(b.balance_nano), "held", money_json(b.held_nano), "available",
-			 money_json(b.available_nano), "credit_line", money_json(b.credit_line_nano), "holds",
-			 (json_int_t)b.holds);
+			 t->status == TENANT_ACTIVE ? "active" : "disabled", "tier", t->tier, "currency",
+			 c->a->o.currency, "balance", money_json(b.balance_nano), "held", money_json(b.held_nano),
+			 "available", money_json(b.available_nano), "credit_line", money_json(b.credit_line_nano),
+			 "holds", (json_int_t)b.holds);
 }
 
 struct listing {
@@ -83,7 +83,7 @@ static void reply_posted(struct admin_call *c, const struct transfer *t, const s
 		return;
 	}
 	o = json_pack("{s:o,s:o,s:s,s:b}", "transfer", transfer_json(t, &names, account.id, request), "balance",
-		      money_json(account.balance_nano), "currency", c->currency, "repeated", again);
+		      money_json(account.balance_nano), "currency", c->a->o.currency, "repeated", again);
 	reply_json(c, again ? 200 : 201, o);
 }
 
@@ -127,10 +127,10 @@ static bool right_currency(struct admin_call *c, const json_t *o)
 
 	if (!given)
 		return false;
-	if (!*given || !strcmp(given, c->currency))
+	if (!*given || !strcmp(given, c->a->o.currency))
 		return true;
-	reply_error(c, 400, "invalid", "currency: these books are in %s; '%s' can't be posted to them", c->currency,
-		    given);
+	reply_error(c, 400, "invalid", "currency: these books are in %s; '%s' can't be posted to them",
+		    c->a->o.currency, given);
 	return false;
 }
 
@@ -214,7 +214,8 @@ void handle_account_credit_line(struct admin_call *c)
 		else
 			reply_json(c, 200,
 				   json_pack("{s:s,s:o,s:o,s:s}", "tenant", c->part, "credit_line", money_json(nano),
-					     "balance", money_json(account.balance_nano), "currency", c->currency));
+					     "balance", money_json(account.balance_nano), "currency",
+					     c->a->o.currency));
 	}
 	json_decref(o);
 }

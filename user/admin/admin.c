@@ -1,7 +1,6 @@
 /* Routes of the control API and who may use them. */
 #include "admin/internal.h"
 
-#include <stdio.h>
 #include <string.h>
 
 struct admin_route {
@@ -149,15 +148,6 @@ static void on_head(struct http_exchange *x, void *arg)
 	}
 }
 
-/* The policy's, where the daemon doesn't say. */
-static void take_currency(struct admin_call *c)
-{
-	const struct policy *p = c->a->o.ops.policy_current(c->a->o.ops.arg);
-	const char *currency = c->a->o.currency && *c->a->o.currency ? c->a->o.currency : p ? p->prices.currency : "";
-
-	snprintf(c->currency, sizeof(c->currency), "%s", currency);
-}
-
 static void on_request(struct http_exchange *x, void *arg)
 {
 	struct admin_call c = {.a = arg, .x = x, .actor = "nobody", .query = http_query(x)};
@@ -172,7 +162,6 @@ static void on_request(struct http_exchange *x, void *arg)
 		return;
 	}
 	http_body(x, &c.body, &c.body_len);
-	take_currency(&c);
 	if (r->billing && !c.a->o.ledger)
 		reply_error(&c, 409, "billing_off", "Billing is off (billing.enabled in the configuration): no books.");
 	else if (r->lane != JOB_NONE)

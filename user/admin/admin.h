@@ -72,12 +72,12 @@ struct admin_opts {
 	struct ledger *ledger;  /* NULL = billing is off: its paths answer 409 billing_off */
 	const char *store_path; /* databases: jobs open them for themselves */
 	const char *books_path; /* NULL without billing */
-	const char *currency;   /* of the books; "" = the policy's */
+	const char *currency;   /* of the books */
 	struct admin_ops ops;
 };
 
 int admin_new(const struct admin_opts *opts, struct admin **ret, struct err *err) MUST_CHECK;
-/* Ends the jobs' threads, after what they are at; requests that waited get 503. On the control thread, before the
+/* Ends the jobs' threads, after what they are at; requests that waited are refused. On the control thread, before the
  * server is freed and the ledger stopped. No request may be handled afterwards. */
 void admin_stop(struct admin *a);
 void admin_free(struct admin *a);

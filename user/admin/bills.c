@@ -116,7 +116,7 @@ void handle_bill_explain(struct admin_call *c)
 	else if (books_explain(c->books, &id, e, &err) < 0 || account_names_load(c->books, &names, &err) < 0)
 		reply_err(c, &err);
 	else
-		reply_json(c, 200, explanation_json(e, &names, c->currency));
+		reply_json(c, 200, explanation_json(e, &names, c->a->o.currency));
 	free(e);
 }
 

@@ -30,8 +30,7 @@ struct admin_call {
 	const char *query;
 	const char *body;
 	size_t body_len;
-	char currency[CURRENCY_MAX]; /* of the books */
-	char part[128];              /* what stands for {id} or {list} in the path, decoded */
+	char part[128]; /* what stands for {id} or {list} in the path, decoded */
 };
 
 /* ---- reply.c */

@@ -46,7 +46,6 @@ static void run(struct lane *l, struct job *j)
 	struct err err = {0};
 
 	memcpy(c.part, j->part, sizeof(c.part));
-	memcpy(c.currency, j->currency, sizeof(c.currency));
 	if (open_books(l, &err) < 0) {
 		reply_err(&c, &err);
 		return;
@@ -195,7 +194,6 @@ static struct job *job_of_call(const struct admin_call *c, void (*handle)(struct
 	j->handle = handle;
 	j->actor = c->actor;
 	memcpy(j->part, c->part, sizeof(j->part));
-	memcpy(j->currency, c->currency, sizeof(j->currency));
 	j->query = strdup(c->query ? c->query : "");
 	if (c->body_len) {
 		j->body = malloc(c->body_len + 1);

@@ -40,7 +40,7 @@ struct job {
 	struct http_exchange *x; /* control thread only; NULL: nobody waits (any more) */
 	void (*handle)(struct admin_call *c);
 	const char *actor;
-	char part[128], currency[4];
+	char part[128];
 	char *query, *body; /* body may be NULL */
 	size_t body_len;
 	/* The reply. */

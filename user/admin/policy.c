@@ -98,6 +98,7 @@ int admin_policy_apply(struct admin *a, const struct admin_apply *how, const cha
 	rc = store_policy_add_active(a->o.store, how->actor, how->comment, text, len, how->confirm_by_ms, &now, err);
 	if (rc < 0)
 		return rc;
+	p->version_id = now.id;
 	rc = a->o.ops.policy_apply(a->o.ops.arg, p, ret_generation, err);
 	if (rc < 0) {
 		undo(a, now.id, old_text);
@@ -260,6 +261,7 @@ int admin_policy_restore(struct admin *a, struct conf_errors *errs, struct err *
 	rc = policy_parse(text, strlen(text), &p, errs);
 	if (rc < 0)
 		return err_set(err, rc, "the store's active policy (version %lld) has errors", (long long)active.id);
+	p->version_id = active.id;
 	rc = a->o.ops.policy_apply(a->o.ops.arg, p, &generation, err);
 	if (rc < 0)
 		return rc;

@@ -109,7 +109,7 @@ void handle_prices_list(struct admin_call *c)
 		reply_err(c, &err);
 		return;
 	}
-	reply_json(c, 200, json_pack("{s:s,s:o}", "currency", c->currency, "prices", list));
+	reply_json(c, 200, json_pack("{s:s,s:o}", "currency", c->a->o.currency, "prices", list));
 }
 
 /* ---- quote */
@@ -134,6 +134,7 @@ static int quote_one(const struct price_rule *r, const struct admin_deployment *
 
 	if (q->supply >= 0 && p) {
 		rule.supply = (enum price_supply)q->supply;
+		rule.supply_pinned = false; /* it is the question's, not the policy's */
 		rule.supply_factor_e4 = p->prices.supply.factor_e4[q->supply];
 	}
 	rc = price_compute(&rule, &q->usage, &steps, q->err);
@@ -217,6 +218,6 @@ void handle_prices_quote(struct admin_call *c)
 		return;
 	}
 	reply_json(c, 200,
-		   json_pack("{s:s,s:s,s:s,s:o}", "model", q.model, "tier", q.tier, "currency", c->currency, "quotes",
-			     q.list));
+		   json_pack("{s:s,s:s,s:s,s:o}", "model", q.model, "tier", q.tier, "currency", c->a->o.currency,
+			     "quotes", q.list));
 }

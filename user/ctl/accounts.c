@@ -50,9 +50,13 @@ static void view_posted(struct buf *out, json_t *json, int64_t now_ms)
 		{"request", "request", VIEW_TEXT}, {"ref", "ref", VIEW_TEXT},
 		{"note", "note", VIEW_TEXT},       {NULL, NULL, VIEW_TEXT},
 	};
-	json_t *balance = json_object_get(json, "balance");
+	static const char *const optional[] = {"ref", "note"};
+	json_t *balance = json_object_get(json, "balance"), *transfer = json_object_get(json, "transfer");
 
-	view_fields(out, json_object_get(json, "transfer"), fields, now_ms);
+	for (size_t i = 0; i < ARRAY_SIZE(optional); i++)
+		if (!*view_text_at(transfer, optional[i]))
+			json_object_del(transfer, optional[i]);
+	view_fields(out, transfer, fields, now_ms);
 	if (balance) {
 		buf_puts(out, "balance now ");
 		view_value(out, balance, VIEW_MONEY, now_ms);

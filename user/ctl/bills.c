@@ -13,6 +13,7 @@ static void put_call(struct buf *out, json_t *record, json_t *rule, int64_t now_
 		{"who", "tenant", VIEW_TEXT},
 		{"key", "key", VIEW_TEXT},
 		{"what", "model", VIEW_TEXT},
+		{"by", "price rule", VIEW_TEXT},
 		{"admitted_ms", "admitted", VIEW_WHEN},
 		{"posted_ms", "posted", VIEW_WHEN},
 		{"status", "HTTP status", VIEW_TEXT},
@@ -33,10 +34,10 @@ static void put_call(struct buf *out, json_t *record, json_t *rule, int64_t now_
 				    json_sprintf("%s (tier %s at the time)", view_text_at(record, "tenant"),
 						 view_text_at(rule, "tier")));
 		json_object_set_new(record, "what",
-				    json_sprintf("%s by %s/%s, price rule %" JSON_INTEGER_FORMAT
-						 " of policy %" JSON_INTEGER_FORMAT,
-						 view_text_at(rule, "model"), view_text_at(rule, "provider"),
-						 view_text_at(rule, "upstream_model"),
+				    json_sprintf("%s by %s/%s", view_text_at(rule, "model"),
+						 view_text_at(rule, "provider"), view_text_at(rule, "upstream_model")));
+		json_object_set_new(record, "by",
+				    json_sprintf("%" JSON_INTEGER_FORMAT " (policy version %" JSON_INTEGER_FORMAT ")",
 						 json_integer_value(json_object_get(rule, "id")),
 						 json_integer_value(json_object_get(rule, "book"))));
 	} else {

@@ -46,6 +46,28 @@ void ctl_put_usage(struct buf *out, const struct ctl_command *c)
 		buf_printf(out, " [--%s%s%s]", o->name, o->value ? " " : "", o->value ? o->value : "");
 }
 
+/* Broken before an argument or option where it gets too long. */
+static void put_usage_line(struct buf *out, const struct ctl_command *c)
+{
+	_cleanup_(buf_done) struct buf line = BUF_INIT;
+	const char *at;
+
+	buf_puts(&line, "Usage: tollctl ");
+	ctl_put_usage(&line, c);
+	for (at = line.data ? line.data : ""; strlen(at) > WIDTH;) {
+		const char *cut = at + WIDTH;
+
+		while (cut > at && !(cut[0] == ' ' && (cut[1] == '[' || cut[1] == '.')))
+			cut--;
+		if (cut == at)
+			break;
+		buf_append(out, at, (size_t)(cut - at));
+		buf_puts(out, "\n      ");
+		at = cut;
+	}
+	buf_puts(out, at);
+}
+
 static void put_option(struct buf *out, const struct ctl_option *o)
 {
 	char left[64] = "--";
@@ -92,8 +114,7 @@ void ctl_put_group(struct buf *out, const char *group)
 
 void ctl_put_help(struct buf *out, const struct ctl_command *c)
 {
-	buf_puts(out, "Usage: tollctl ");
-	ctl_put_usage(out, c);
+	put_usage_line(out, c);
 	buf_printf(out, "\n\n%s\n", c->summary);
 	if (c->details) {
 		buf_putc(out, '\n');

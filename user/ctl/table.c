@@ -248,15 +248,16 @@ const struct ctl_command ctl_commands[] = {
 	{.words = "bill invoice",
 	 .arguments = {{.name = "PROVIDER", .help = "provider's name in the configuration"},
 		       {.name = "FILE",
-			.help = "CSV with a header: model,amount[,calls][,input_tokens][,cached_input_tokens]"
-				"[,output_tokens]; - reads standard input",
+			.help = "its lines as CSV; - reads standard input",
 			.complete = CTL_COMPLETE_FILE,
 			.optional = true}},
 	 .options = {OPT_PERIOD, OPT("tolerance", "AMOUNT", "differences up to this don't count (default 0.01)")},
 	 .summary = "compare a provider's invoice with our records",
 	 .details = "With FILE it is imported, in place of an earlier one of that provider and period; without, the "
 		    "imported "
-		    "one is compared again. Exits 1 when there are differences; they are kept as discrepancies.",
+		    "one is compared again. The CSV has a header: model,amount and, as far as the invoice says, "
+		    "calls,input_tokens,cached_input_tokens,output_tokens. Exits 1 when there are differences; they "
+		    "are kept as discrepancies.",
 	 .example = "bill invoice openai invoice.csv --period 2026-10",
 	 .run = ctl_run_bill_invoice},
 

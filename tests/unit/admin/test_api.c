@@ -185,6 +185,7 @@ Test(admin, policy_versions)
 	cr_assert_eq(apply("", two), 200);
 	expect_policy(2);
 	cr_expect_eq(active_version(), 2);
+	cr_expect_eq(fx.policy->version_id, 2, "charges name it");
 	fx.refuse_policies = true;
 	cr_expect_eq(apply("", one), 507);
 	fx.refuse_policies = false;
@@ -230,6 +231,7 @@ Test(admin, restore_remembers_what_is_unconfirmed)
 	cr_assert_eq(apply("", one), 200);
 	cr_assert_eq(apply("?confirm_ms=60000", two), 200);
 	cr_assert_eq(admin_policy_restore(fx.admin, &errs, &err), 1, "%s", err.msg);
+	cr_expect_eq(fx.policy->version_id, 2);
 	expect_policy(2);
 	cr_expect_eq(admin_policy_tick(fx.admin, INT64_MAX, &err), 1, "%s", err.msg);
 	expect_policy(1);

@@ -254,7 +254,7 @@ Test(money, pages_of_transfers)
 	char amounts[64] = "";
 
 	for (int i = 1; i <= 5; i++) {
-		char text[8];
+		char text[16];
 
 		snprintf(text, sizeof(text), "%d", i);
 		deposit(text);
