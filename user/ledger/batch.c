@@ -200,6 +200,7 @@ int batch_post(struct ledger *l, struct err *err)
 		atomic_store_explicit(&l->commit_ns_max, took_ns, memory_order_relaxed);
 	batch_hand_over(l, n);
 	l->to_roll_up = true;
+	l->not_rolled_up += n;
 	l->to_checkpoint = true;
 	l->committed_ms = (start_ns + took_ns) / 1000000;
 	return 0;

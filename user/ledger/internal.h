@@ -158,6 +158,7 @@ struct ledger {
 	unsigned failures_in_row;
 	uint64_t committed_ms;
 	bool to_roll_up, to_checkpoint;
+	unsigned not_rolled_up; /* records, about */
 	uint64_t synced_mark; /* what had been taken and freed at the last write-back */
 
 	/* Claims. */

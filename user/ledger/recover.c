@@ -51,7 +51,9 @@ static int unfit(struct ledger *l, struct usage_record *r, const char *rule, int
 	return rc < 0 ? rc : list(l, r, rule, "the books can't take its record; a discrepancy is open", err);
 }
 
-static int slot_recover(struct ledger *l, uint32_t i, uint32_t state, struct err *err)
+/* `refused`: what the books said of this slot's record in an attempt before, or 0. *ret_own: the failure is the
+ * record's. */
+static int slot_recover(struct ledger *l, uint32_t i, uint32_t state, int refused, bool *ret_own, struct err *err)
 {
 	struct slot_identity id;
 	struct resolution res;
@@ -68,7 +70,7 @@ static int slot_recover(struct ledger *l, uint32_t i, uint32_t state, struct err
 		return rc;
 	if (state == SLOT_EXPIRED)
 		res.record.flags |= USAGE_FLAG_EXPIRED;
-	rc = post_check(&res.record, res.provider, err);
+	rc = refused ? err_set(err, refused, "the books refuse it") : post_check(&res.record, res.provider, err);
 	if (rc < 0)
 		return unfit(l, &res.record, res.rule, rc, err);
 	rc = post_record(l, &res.record, res.provider, err);
@@ -77,16 +79,20 @@ static int slot_recover(struct ledger *l, uint32_t i, uint32_t state, struct err
 		res.record.price_nano = 0;
 		return list(l, &res.record, "R1", "its record was posted before", err);
 	}
+	*ret_own = post_error_is_own(rc);
 	if (rc < 0)
 		return rc;
 	*(res.record.source == USAGE_NONE ? &l->recovery.voided : &l->recovery.charged) += 1;
 	return list(l, &res.record, res.rule, res.text, err);
 }
 
-static int recover_all(struct ledger *l, struct err *err)
+/* One transaction over all slots. *ret_at: the slot whose record the books refuse, when that is why it failed. */
+static int recover_all(struct ledger *l, const int *refused, uint32_t *ret_at, struct err *err)
 {
+	bool own = false;
 	int rc = store_books_begin(l->store, err);
 
+	l->recovery = (struct ledger_recovery){0};
 	for (uint32_t i = 0; i < l->slots.count && rc == 0; i++) {
 		uint32_t state = SLOT_STATE_OF(atomic_load_explicit(&l->slots.at[i].word, memory_order_acquire));
 
@@ -94,13 +100,36 @@ static int recover_all(struct ledger *l, struct err *err)
 		if (state == SLOT_FREE || state == SLOT_VOID)
 			continue;
 		l->recovery.found++;
-		rc = slot_recover(l, i, state, err);
+		*ret_at = i;
+		rc = slot_recover(l, i, state, refused[i], &own, err);
 	}
+	if (!own)
+		*ret_at = UINT32_MAX;
 	if (rc == 0)
 		rc = store_books_commit(l->store, err);
-	if (rc < 0)
+	if (rc < 0) {
 		store_books_abort(l->store);
+		payables_forget(l);
+	}
 	return rc;
+}
+
+/* A record that the books refuse is set apart and all begin anew: no single slot can keep the ledger from starting. */
+static int recover_or_set_apart(struct ledger *l, struct err *err)
+{
+	_cleanup_(freep) int *refused = calloc(l->slots.count, sizeof(*refused));
+	uint32_t at;
+	int rc;
+
+	if (!refused)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	for (;;) {
+		at = UINT32_MAX;
+		rc = recover_all(l, refused, &at, err);
+		if (rc == 0 || at == UINT32_MAX || refused[at])
+			return rc;
+		refused[at] = rc;
+	}
 }
 
 int recover(struct ledger *l, struct err *err)
@@ -113,7 +142,7 @@ int recover(struct ledger *l, struct err *err)
 		any = SLOT_STATE_OF(atomic_load_explicit(&l->slots.at[i].word, memory_order_relaxed)) != SLOT_FREE;
 	if (!any)
 		return 0;
-	rc = recover_all(l, err);
+	rc = recover_or_set_apart(l, err);
 	if (rc < 0)
 		return err_prefix(err, "resolving the holds of the last run");
 	for (uint32_t i = 0; i < l->slots.count; i++)

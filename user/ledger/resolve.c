@@ -10,6 +10,24 @@
 
 #include <stdio.h>
 
+/* Rules never change: what was read once is kept, so that recovery of many holds reads each rule once. */
+static int rule_get(struct ledger *l, int64_t id, const struct price_rule **ret, struct err *err)
+{
+	struct price_rule *kept = &l->rules[(uint64_t)id % RULES_KEPT];
+	struct price_rule got;
+	int rc;
+
+	if (kept->id != id || id == 0) {
+		rc = store_price_rule_get(l->store, id, &got, err);
+		if (rc < 0)
+			return rc;
+		*kept = got;
+		kept->id = id;
+	}
+	*ret = kept;
+	return 0;
+}
+
 static void base_record(const struct slot *slot, const struct slot_identity *id, struct usage_record *r)
 {
 	uint32_t phase = atomic_load_explicit(&slot->phase, memory_order_relaxed);
@@ -45,44 +63,16 @@ static bool tokens_of(const struct slot *slot, uint64_t delivered, struct usage 
 	return false;
 }
 
-/* Rules never change: what was read once is kept, so that recovery of many holds reads each rule once. */
-static int rule_get(struct ledger *l, int64_t id, const struct price_rule **ret, struct err *err)
-{
-	struct price_rule *kept = &l->rules[(uint64_t)id % RULES_KEPT];
-	struct price_rule got;
-	int rc;
-
-	if (kept->id != id || id == 0) {
-		rc = store_price_rule_get(l->store, id, &got, err);
-		if (rc < 0)
-			return rc;
-		*kept = got;
-		kept->id = id;
-	}
-	*ret = kept;
-	return 0;
-}
-
-static int charged(struct ledger *l, const struct slot *slot, uint64_t delivered, bool complete, struct resolution *ret,
-		   struct err *err)
+static void charged(const struct price_rule *rule, const struct slot *slot, uint64_t delivered, bool complete,
+		    struct resolution *ret)
 {
 	struct usage_record *r = &ret->record;
-	const struct price_rule *rule;
-	bool reported;
-	int rc = rule_get(l, r->rule_id, &rule, err);
+	bool reported = tokens_of(slot, delivered, &r->usage);
 
-	if (rc == ERR_NOT_FOUND) {
-		voided(ret, "R4", "delivered in part, but the price rule isn't in the books");
-		r->rule_id = 0;
-		return 0;
-	}
-	if (rc < 0)
-		return rc;
-	reported = tokens_of(slot, delivered, &r->usage);
 	if (price_amounts(rule, &r->usage, &r->cost_nano, &r->price_nano) < 0) {
 		r->usage = (struct usage){0};
 		voided(ret, "R4", "delivered in part, but its tokens can't be priced");
-		return 0;
+		return;
 	}
 	ret->rule = "R4";
 	r->source = USAGE_RECOVERED;
@@ -92,7 +82,6 @@ static int charged(struct ledger *l, const struct slot *slot, uint64_t delivered
 		 complete   ? "as settled"
 		 : reported ? "as reported"
 			    : "estimated");
-	return 0;
 }
 
 int slot_resolve(struct ledger *l, const struct slot *slot, const struct slot_identity *id, bool complete,
@@ -101,6 +90,9 @@ int slot_resolve(struct ledger *l, const struct slot *slot, const struct slot_id
 	uint64_t delivered = atomic_load_explicit(&slot->delivered, memory_order_acquire);
 	uint32_t phase = atomic_load_explicit(&slot->phase, memory_order_acquire);
 
+	const struct price_rule *rule = NULL;
+	int rc;
+
 	memset(ret, 0, sizeof(*ret));
 	base_record(slot, id, &ret->record);
 	if (complete) {
@@ -108,6 +100,13 @@ int slot_resolve(struct ledger *l, const struct slot *slot, const struct slot_id
 		ret->record.status = slot->status;
 		ret->record.bytes = slot->bytes;
 		ret->record.latency_us = slot->latency_us;
+	}
+	if (ret->record.rule_id) { /* books restored from a backup may not have it */
+		rc = rule_get(l, ret->record.rule_id, &rule, err);
+		if (rc == ERR_NOT_FOUND)
+			ret->record.rule_id = 0;
+		else if (rc < 0)
+			return rc;
 	}
 	if (!(phase & SLOT_FORWARDED) || !delivered) {
 		voided(ret, "R2", phase & SLOT_FORWARDED ? "forwarded, nothing delivered" : "not forwarded");
@@ -125,5 +124,9 @@ int slot_resolve(struct ledger *l, const struct slot *slot, const struct slot_id
 		slot_usage_get(slot, &ret->record.usage);
 		return 0;
 	}
-	return charged(l, slot, delivered, complete, ret, err);
+	if (!ret->record.rule_id)
+		voided(ret, "R4", "delivered in part, but the price rule isn't in the books");
+	else
+		charged(rule, slot, delivered, complete, ret);
+	return 0;
 }

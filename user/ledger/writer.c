@@ -15,6 +15,8 @@
 #include <sys/eventfd.h>
 
 #define EXPIRY_SCAN_MS 200u
+/* A roll-up reads what it sums, about as long as posting it took: in small portions, for commits wait meanwhile. */
+#define ROLL_UP_RECORDS 1000u
 #define CHECKPOINT_MS 500u
 #define ANSWERS_MS 5000u
 #define ANSWERS_AT_ONCE 64u
@@ -94,6 +96,7 @@ static int roll_up(struct ledger *l, struct err *err)
 	l->rolled_up_ms = clock_mono_ms();
 	if (rc == 0) {
 		l->to_roll_up = false;
+		l->not_rolled_up = 0;
 		l->to_checkpoint = true;
 	}
 	/* A sum that doesn't fit is for reconciliation to explain; records can be posted all the same. */
@@ -186,10 +189,12 @@ static void tidy(struct ledger *l)
 	}
 	if (!l->store || l->failures_in_row)
 		return;
-	if (l->to_roll_up && now_ms - l->rolled_up_ms >= l->opts.roll_up_ms && roll_up(l, &err) < 0)
-		store_failed(l, &err);
-	else if (!l->pending && !atomic_load_explicit(&l->jobs, memory_order_relaxed))
+	if (l->to_roll_up && (now_ms - l->rolled_up_ms >= l->opts.roll_up_ms || l->not_rolled_up >= ROLL_UP_RECORDS)) {
+		if (roll_up(l, &err) < 0)
+			store_failed(l, &err);
+	} else if (!l->pending && !atomic_load_explicit(&l->jobs, memory_order_relaxed)) {
 		tidy_when_quiet(l, now_ms);
+	}
 }
 
 /* ---- sleeping */
