@@ -48,10 +48,11 @@ struct books_report {
 	char subject[64][BOOKS_SUBJECT_MAX]; /* of each: "req_...", "account 3", "openai 2026-11 gpt-4o" */
 	size_t n_first;
 };
-/* Ledger sums, balances and usage records agree; every charge recomputes (K1); settlements are unaltered and, when
- * `full`, still say what the records say. Read only; `full` looks at every record, else at those after
- * `after_usage_id`. Differences are for the caller to store (books_record). Open holds are the ledger's: it ends those
- * whose time is over. */
+/* Usage records and their transfers agree; every charge recomputes (K1); all accounts add up to zero; settlements are
+ * unaltered. Looks at records after `after_usage_id`. `full`: at all of them, and also whether balances and hourly sums
+ * are those of the rows they were made from, and settlements still say what the records say; that reads everything (10 s
+ * and more per million records), and keeps SQLite from shortening its log meanwhile. Read only; differences are for the
+ * caller to store (books_record). Open holds are the ledger's: it ends those whose time is over. */
 int books_reconcile(struct store *s, bool full, int64_t after_usage_id, int64_t now_ms, struct books_report *ret,
 		    int64_t *ret_last_usage_id, struct err *err) MUST_CHECK;
 /* [ledger thread] Stores a report's differences as discrepancies; when it has more than its first ones, one more says
@@ -62,8 +63,20 @@ int books_record(struct store *s, const struct books_report *r, int64_t now_ms, 
 int books_period_parse(const char *text, int64_t *ret_from_ms, int64_t *ret_to_ms, struct err *err) MUST_CHECK;
 
 /* ---- settlement.c */
-/* [ledger thread] Makes and stores it. ERR_EXISTS: settled; ERR_INVAL: the period isn't over, overlaps a settled one, lies
- * before one, or leaves out what moved before it; ERR_CORRUPT: calls and transfers disagree (reconcile first). */
+/* Made by reading only (seconds, with a thousand tenants and more), so that the ledger thread isn't kept from its calls;
+ * then stored. ERR_EXISTS: settled; ERR_INVAL: the period isn't over, overlaps a settled one, lies before one, or leaves
+ * out what moved before it; ERR_CORRUPT: calls and transfers disagree (reconcile first). */
+struct books_settlement {
+	struct store_settlement head;
+	struct store_settlement_line *lines;
+	size_t n;
+};
+int books_settle_make(struct store *s, const char *actor, const char *period, int64_t now_ms,
+		      struct books_settlement *ret, struct err *err) MUST_CHECK;
+/* [ledger thread] ERR_BUSY: something of the period was posted after it was made; make it again. */
+int books_settle_put(struct store *s, const struct books_settlement *p, struct err *err) MUST_CHECK;
+void books_settlement_done(struct books_settlement *p);
+/* [ledger thread] Both at once, for small books and tests. */
 int books_settle(struct store *s, const char *actor, const char *period, int64_t now_ms, struct store_settlement *ret,
 		 struct err *err) MUST_CHECK;
 /* What books_settle would say of the period so far, storing nothing. While calls are being posted, sums read one after the

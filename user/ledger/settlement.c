@@ -251,15 +251,13 @@ static int seal(struct store_settlement *p, const struct books_lines *lines, str
 	return rc;
 }
 
-int books_settle(struct store *s, const char *actor, const char *period, int64_t now_ms, struct store_settlement *ret,
-		 struct err *err)
+int books_settle_make(struct store *s, const char *actor, const char *period, int64_t now_ms,
+		      struct books_settlement *ret, struct err *err)
 {
 	struct books_figures_opts o = {.period = period, .closed = true};
 	struct books_figures f _cleanup_(books_figures_done) = {0};
-	int rc = store_books_roll_up(s, err);
+	int rc = check_settleable(s, period, now_ms, err);
 
-	if (rc == 0)
-		rc = check_settleable(s, period, now_ms, err);
 	if (rc == 0)
 		rc = books_figures_make(s, &o, &f, err);
 	if (rc < 0)
@@ -269,10 +267,48 @@ int books_settle(struct store *s, const char *actor, const char *period, int64_t
 	rc = find_last_ids(s, &f.head, err);
 	if (rc == 0)
 		rc = seal(&f.head, &f.lines, err);
+	if (rc < 0)
+		return rc;
+	ret->head = f.head;
+	ret->n = f.lines.n;
+	ret->lines = take_ptr(&f.lines.v);
+	return 0;
+}
+
+int books_settle_put(struct store *s, const struct books_settlement *p, struct err *err)
+{
+	struct store_settlement now = p->head;
+	/* Its neighbours may have been settled meanwhile. */
+	int rc = check_settleable(s, p->head.period, p->head.settled_ms, err);
+
 	if (rc == 0)
-		rc = store_settlement_put(s, &f.head, f.lines.v, f.lines.n, err);
+		rc = find_last_ids(s, &now, err);
+	if (rc < 0)
+		return rc;
+	/* A batch that was under way when the period ended. */
+	if (now.last_usage_id != p->head.last_usage_id || now.last_transfer_id != p->head.last_transfer_id)
+		return err_set(err, ERR_BUSY,
+			       "calls or transfers of %s were posted while it was settled; settle it again",
+			       p->head.period);
+	return store_settlement_put(s, &p->head, p->lines, p->n, err);
+}
+
+void books_settlement_done(struct books_settlement *p)
+{
+	free(p->lines);
+	*p = (struct books_settlement){.n = 0};
+}
+
+int books_settle(struct store *s, const char *actor, const char *period, int64_t now_ms, struct store_settlement *ret,
+		 struct err *err)
+{
+	struct books_settlement p _cleanup_(books_settlement_done) = {.n = 0};
+	int rc = books_settle_make(s, actor, period, now_ms, &p, err);
+
 	if (rc == 0)
-		*ret = f.head;
+		rc = books_settle_put(s, &p, err);
+	if (rc == 0)
+		*ret = p.head;
 	return rc;
 }
 

@@ -337,3 +337,25 @@ Test(books_settle, altered_afterwards)
 	}
 	REFUSED(books_settlement_verify(bk_store, "2026-10", &bk_err), ERR_NOT_FOUND, "");
 }
+
+/* What is made beside the ledger thread is only stored when it still is all of the period. */
+Test(books_settle, posted_between_make_and_put)
+{
+	struct books_settlement made = {.n = 0}, other = {.n = 0};
+	int64_t rule = bk_rule("openai", "gpt-4o", "big");
+
+	call("acme", rule, 8, NOVEMBER_MS);
+	MUST(books_settle_make(bk_store, "ops", "2026-11", DECEMBER_MS, &made, &bk_err));
+	call("acme", rule, 8, DECEMBER_MS - 1);
+	REFUSED(books_settle_put(bk_store, &made, &bk_err), ERR_BUSY, "settle it again");
+	books_settlement_done(&made);
+	MUST(books_settle_make(bk_store, "ops", "2026-11", DECEMBER_MS, &made, &bk_err));
+	call("acme", rule, 8, DECEMBER_MS); /* the next period's */
+	MUST(books_settle_make(bk_store, "other", "2026-11", DECEMBER_MS, &other, &bk_err));
+	MUST(books_settle_put(bk_store, &made, &bk_err));
+	REFUSED(books_settle_put(bk_store, &other, &bk_err), ERR_EXISTS, "settled already");
+	MUST(books_settlement_verify(bk_store, "2026-11", &bk_err));
+	cr_expect_eq(made.head.calls, 2u);
+	books_settlement_done(&made);
+	books_settlement_done(&other);
+}
