@@ -71,8 +71,8 @@ def decimal(nanos):
 
 # ---- calls
 
-def chat(model="gpt-4o-mini", stream=False, scenario=None, max_tokens=8, text="Hi", usage=True):
-    body = {"model": model, "messages": [{"role": "user", "content": text}], "max_tokens": max_tokens}
+def chat(model="gpt-4o-mini", stream=False, scenario=None, max_tokens=8, text="Hi", usage=True, **more):
+    body = {"model": model, "messages": [{"role": "user", "content": text}], "max_tokens": max_tokens, **more}
     if stream:
         body["stream"] = True
         if usage:
@@ -234,7 +234,7 @@ class Bench(Stack):
             got = (r["cost_nano"], r["price_nano"])
             t = {k: row["amount_nano"] for k, row in self.transfers_of(r).items()}
             charge = {T_CHARGE: min(want[1], r["hold_nano"]), T_OVERAGE: max(want[1] - r["hold_nano"], 0), T_COST: want[0]}
-            if got != want or t != {k: v for k, v in charge.items() if v}:
+            if got != want or {k: v for k, v in t.items() if k in charge} != {k: v for k, v in charge.items() if v}:
                 faults.append(f"record {r['id']} {r['model']}: {got}, transfers {t}; want {want}, {charge}")
         return faults
 
