@@ -3,12 +3,22 @@
 
 #include <stdio.h>
 
+static int refuse(struct ledger *l, struct err *err)
+{
+	int rc;
+
+	pthread_mutex_lock(&l->why_lock);
+	rc = err_set(err, ERR_BUSY, "the ledger can't post at present: %s", l->why);
+	pthread_mutex_unlock(&l->why_lock);
+	return rc;
+}
+
 int task_run(struct ledger *l, int (*fn)(struct ledger *l, void *arg, struct err *err), void *arg, struct err *err)
 {
 	struct ledger_task task = {.fn = fn, .arg = arg, .err = err};
 
 	if (!l->started)
-		return fn(l, arg, err);
+		return l->store ? fn(l, arg, err) : refuse(l, err);
 	pthread_mutex_lock(&l->task_lock);
 	*l->tasks_tail = &task;
 	l->tasks_tail = &task.next;
@@ -31,16 +41,6 @@ static struct ledger_task *tasks_take(struct ledger *l)
 	atomic_store(&l->have_tasks, false);
 	pthread_mutex_unlock(&l->task_lock);
 	return t;
-}
-
-static int refuse(struct ledger *l, struct err *err)
-{
-	int rc;
-
-	pthread_mutex_lock(&l->why_lock);
-	rc = err_set(err, ERR_BUSY, "the ledger can't post at present: %s", l->why);
-	pthread_mutex_unlock(&l->why_lock);
-	return rc;
 }
 
 void tasks_do(struct ledger *l)

@@ -141,9 +141,20 @@ static void child(unsigned round)
 		pause();
 }
 
+static unsigned acknowledged_so_far(void)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < LANES; i++)
+		n += atomic_load(&told->lane[i].n);
+	return n;
+}
+
+/* The instant: after some number of acknowledgements, and a little later; anything will do. */
 static void run_and_kill(unsigned round)
 {
-	struct timespec t = {0};
+	const uint64_t random = clock_mono_ns() * 2654435761u;
+	struct timespec t = {.tv_nsec = (long)(random % 3000000)};
 	int status;
 	pid_t pid;
 
@@ -152,9 +163,9 @@ static void run_and_kill(unsigned round)
 	cr_assert(pid >= 0);
 	if (pid == 0)
 		child(round);
-	while (atomic_load(&told->running) < LANES && waitpid(pid, &status, WNOHANG) == 0)
+	while ((atomic_load(&told->running) < LANES || acknowledged_so_far() < random / 4096 % 400) &&
+	       waitpid(pid, &status, WNOHANG) == 0)
 		sched_yield();
-	t.tv_nsec = (long)(clock_mono_ns() * 2654435761u % 40000000u); /* the instant: anything will do */
 	nanosleep(&t, NULL);
 	kill(pid, SIGKILL);
 	cr_assert_eq(waitpid(pid, &status, 0), pid);
