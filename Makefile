@@ -151,10 +151,12 @@ kernel-tests: $(KERNEL_BINS)
 # ---- benchmark and test helpers: tests/{bench,system}/NAME.c and tests/kernel/bench_NAME.c, one program each
 TOOL_SRCS := $(filter-out %.bpf.c,$(wildcard tests/bench/*.c tests/system/*.c tests/kernel/bench_*.c))
 TOOLS := $(foreach s,$(TOOL_SRCS),$(BUILD)/tools/$(basename $(notdir $(s))))
+TOOL_ARCHIVES_ledger := $(foreach l,$(LOWER_ledger),$(if $(wildcard user/$(l)/*.c),$(BUILD)/lib/$(l).a))
+tool_archives = $(or $(TOOL_ARCHIVES_$(basename $(notdir $(1)))),$(KT_ARCHIVES))
 define tool_program
-$(BUILD)/tools/$(basename $(notdir $(1))): $(BUILD)/obj/$(basename $(1)).o $(KT_ARCHIVES)
+$(BUILD)/tools/$(basename $(notdir $(1))): $(BUILD)/obj/$(basename $(1)).o $(call tool_archives,$(1))
 	@mkdir -p $$(@D)
-	$(CC) $(LDFLAGS) -o $$@ $$< -Wl,--start-group $(KT_ARCHIVES) -Wl,--end-group $(LIBS)
+	$(CC) $(LDFLAGS) -o $$@ $$< -Wl,--start-group $(call tool_archives,$(1)) -Wl,--end-group $(LIBS)
 endef
 $(foreach s,$(TOOL_SRCS),$(eval $(call tool_program,$(s))))
 $(BUILD)/bpf/xdp_pass.bpf.o: tests/system/xdp_pass.bpf.c vmlinux.h

@@ -302,7 +302,7 @@ void call_tick(struct call *c, uint64_t now_ns)
 	}
 	/* The charge can't be committed: the client must not wait for ever, nor take its answer for complete. */
 	if (c->settling && c->waits_for_commit && c->x && !c->gone &&
-	    now_ns - c->settled_ns >= (uint64_t)conf->billing.commit_timeout_ms * 1000000u) {
+	    now_ns >= c->settled_ns + (uint64_t)conf->billing.commit_timeout_ms * 1000000u) {
 		call_log(c, LOG_ERROR, "the charge could not be committed in time: the client is cut off");
 		c->waits_for_commit = false;
 		c->gone = true;

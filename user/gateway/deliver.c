@@ -85,7 +85,7 @@ static void keep_headers(struct call *c, const struct upstream_head *h)
 			c->n_passed++;
 	}
 	if (c->load)
-		quota_note(&quota, c->load);
+		quota_note(&quota, c->load, c->first_byte_ns);
 }
 
 static void add_passed(const struct call *c, struct answer_headers *a, bool with_type)

@@ -149,6 +149,7 @@ static void inherit_load(struct pricing *p, const struct catalog_model *m, const
 		return;
 	from = &before->loads[was->index];
 	atomic_init(&to->quota_used_e4, atomic_load(&from->quota_used_e4));
+	atomic_init(&to->quota_ns, atomic_load(&from->quota_ns));
 	to->window = from->window;
 	if (!to->pinned)
 		atomic_init(&to->supply, (unsigned)to->window.state);
@@ -233,13 +234,17 @@ void pricing_free(struct pricing *p)
 
 /* ---- supply and demand */
 
-/* The fuller of concurrency and quota; false: neither is known. */
-static bool utilisation(struct pricing_load *l, uint32_t *ret_e4)
+/* The fuller of concurrency and quota; false: neither is known. What a provider said longer than a window ago says nothing
+ * any more: limits refill while nobody calls. */
+static bool utilisation(struct pricing_load *l, uint64_t window_ns, uint64_t now_ns, uint32_t *ret_e4)
 {
 	unsigned in_flight = atomic_load_explicit(&l->in_flight, memory_order_relaxed);
 	uint32_t quota = atomic_load_explicit(&l->quota_used_e4, memory_order_relaxed);
 	uint64_t busy = l->concurrency ? (uint64_t)in_flight * PRICE_E4 / l->concurrency : 0;
 
+	if (quota != PRICING_QUOTA_UNKNOWN &&
+	    now_ns > atomic_load_explicit(&l->quota_ns, memory_order_relaxed) + window_ns)
+		quota = PRICING_QUOTA_UNKNOWN;
 	if (!l->concurrency && quota == PRICING_QUOTA_UNKNOWN)
 		return false;
 	if (quota != PRICING_QUOTA_UNKNOWN && quota > busy)
@@ -255,7 +260,7 @@ void pricing_sample(struct pricing *p, uint64_t now_ns)
 		enum price_supply s;
 		uint32_t e4;
 
-		if (!utilisation(l, &e4))
+		if (!utilisation(l, p->supply.window_ns, now_ns, &e4))
 			continue;
 		s = supply_sample(&l->window, &p->supply, e4, now_ns);
 		if (!l->pinned)

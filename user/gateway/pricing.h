@@ -31,6 +31,7 @@ int pricing_tier(struct pricing_tiers *t, const char *name, unsigned *ret, struc
 struct pricing_load {
 	_Alignas(64) atomic_uint in_flight;
 	atomic_uint quota_used_e4; /* of the provider's limit, as it last said; PRICING_QUOTA_UNKNOWN */
+	_Atomic uint64_t quota_ns; /* when it said so, CLOCK_MONOTONIC */
 	atomic_uint supply;        /* enum price_supply */
 	unsigned concurrency;      /* what it takes at a time; 0 = not known */
 	bool pinned;               /* `supply` is the policy's, whatever the window says */

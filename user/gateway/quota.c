@@ -36,13 +36,14 @@ static bool used(const struct quota *q, unsigned limit, unsigned remaining, uint
 	return true;
 }
 
-void quota_note(const struct quota *q, struct pricing_load *load)
+void quota_note(const struct quota *q, struct pricing_load *load, uint64_t now_ns)
 {
 	uint32_t requests = 0, tokens = 0;
 	bool any = used(q, QUOTA_LIMIT_REQUESTS, QUOTA_REMAINING_REQUESTS, &requests);
 
 	any |= used(q, QUOTA_LIMIT_TOKENS, QUOTA_REMAINING_TOKENS, &tokens);
-	if (any)
-		atomic_store_explicit(&load->quota_used_e4, requests > tokens ? requests : tokens,
-				      memory_order_relaxed);
+	if (!any)
+		return;
+	atomic_store_explicit(&load->quota_used_e4, requests > tokens ? requests : tokens, memory_order_relaxed);
+	atomic_store_explicit(&load->quota_ns, now_ns, memory_order_relaxed);
 }

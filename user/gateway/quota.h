@@ -14,6 +14,6 @@ struct quota {
 void quota_read(struct quota *q, const char *name, size_t name_len, const char *value, size_t value_len);
 /* All of them were read: the fuller of requests and tokens goes to the deployment's load. Azure's -1 and 0 say nothing.
  */
-void quota_note(const struct quota *q, struct pricing_load *load);
+void quota_note(const struct quota *q, struct pricing_load *load, uint64_t now_ns);
 
 #endif

@@ -43,7 +43,7 @@ Test(quota, tables)
 		for (unsigned h = 0; h < 4 && rows[i].headers[h][0]; h++)
 			quota_read(&q, rows[i].headers[h][0], strlen(rows[i].headers[h][0]), rows[i].headers[h][1],
 				   strlen(rows[i].headers[h][1]));
-		quota_note(&q, &load);
+		quota_note(&q, &load, 7);
 		cr_expect_eq(atomic_load(&load.quota_used_e4), rows[i].used_e4, "%s: %u", rows[i].name,
 			     atomic_load(&load.quota_used_e4));
 	}
@@ -55,6 +55,6 @@ Test(quota, silence_keeps_what_was_said_before)
 	struct quota q = {0};
 
 	atomic_init(&load.quota_used_e4, 1234);
-	quota_note(&q, &load);
+	quota_note(&q, &load, 7);
 	cr_expect_eq(atomic_load(&load.quota_used_e4), 1234);
 }
