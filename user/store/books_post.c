@@ -79,9 +79,10 @@ int store_books_commit(struct store *s, struct err *err)
 
 void store_books_abort(struct store *s)
 {
-	_cleanup_(txn_end) struct txn txn = {.open = s};
+	struct txn txn = {.open = s};
 
 	s->posting.open = false;
+	txn_end(&txn);
 }
 
 /* Ids run without a gap, so that a lost row would be seen, and times don't run back (B3). */

@@ -53,14 +53,16 @@
 	MERGE_SATURATING("input_tokens") ", " MERGE_SATURATING("cached_input_tokens") ", "                             \
 	MERGE_SATURATING("cache_write_tokens") ", " MERGE_SATURATING("output_tokens") ", "                             \
 	MERGE_SATURATING("reasoning_tokens") ", " MERGE("cost_nano") ", " MERGE("price_nano")
-/* Both sides of the transfers that `where` selects. */
+/* Both sides of the transfers that `where` selects, by account, hour and kind in a few rows: grouped by both accounts first,
+ * so that the sorter sees each transfer once. */
 #define TRANSFER_SIDES(where)                                                                                          \
-	"(SELECT credit AS account_id, time_ms / " HOUR_MS                                                             \
-	" AS hour, kind, amount_nano AS credit_nano, 0 AS debit_nano FROM transfers WHERE " where                      \
-	" UNION ALL SELECT debit, time_ms / " HOUR_MS ", kind, 0, amount_nano FROM transfers WHERE " where ")"
+	"(WITH g AS MATERIALIZED (SELECT debit, credit, time_ms / " HOUR_MS " AS hour, kind, count(*) AS transfers,"   \
+	" sum(amount_nano) AS amount_nano FROM transfers WHERE " where " GROUP BY 1, 2, 3, 4)"                         \
+	" SELECT credit AS account_id, hour, kind, transfers, amount_nano AS credit_nano, 0 AS debit_nano FROM g"      \
+	" UNION ALL SELECT debit, hour, kind, transfers, 0, amount_nano FROM g)"
 #define TRANSFER_SUMS_MERGE_INTO(table)                                                                                \
 	"INSERT INTO " table " (account_id, hour, kind, transfers, credits_nano, debits_nano)"                         \
-	" SELECT account_id, hour, kind, count(*), sum(credit_nano), sum(debit_nano)"                                  \
+	" SELECT account_id, hour, kind, sum(transfers), sum(credit_nano), sum(debit_nano)"                                  \
 	" FROM " TRANSFER_SIDES("id > ?1 AND id <= ?2") " WHERE true GROUP BY 1, 2, 3"                                 \
 	" ON CONFLICT (account_id, hour, kind) DO UPDATE SET "                                                         \
 	MERGE("transfers") ", " MERGE("credits_nano") ", " MERGE("debits_nano")
@@ -166,7 +168,7 @@
 	  "SELECT account_id, kind, sum(transfers), sum(credits_nano), sum(debits_nano) FROM (SELECT s.account_id, "   \
 	  "s.kind, transfers, credits_nano, debits_nano FROM accounts a CROSS JOIN transfer_sums s ON s.account_id = " \
 	  "a.id AND s.hour >= ?1 AND s.hour < ?2 WHERE ?3 = 0 OR a.id = ?3 UNION ALL SELECT account_id, kind, "        \
-	  "count(*), sum(credit_nano), sum(debit_nano) FROM " TRANSFER_SIDES(                                          \
+	  "sum(transfers), sum(credit_nano), sum(debit_nano) FROM " TRANSFER_SIDES(                                    \
 		  "id > " TRANSFER_TAIL) " WHERE hour >= ?1 AND hour < ?2 AND (?3 = 0 OR account_id = ?3) GROUP BY "   \
 					 "account_id, kind) GROUP BY account_id, kind ORDER BY account_id, kind")      \
 	/* answers */                                                                                                  \

@@ -78,6 +78,8 @@ static int set_up_books(struct store *s, struct err *err)
 	 * is. */
 	if (rc == 0)
 		rc = store_exec(s, "PRAGMA wal_autocheckpoint = 8000", err);
+	if (rc == 0) /* larger than that: the log's blocks are written over, not cut off and allocated again */
+		rc = store_exec(s, "PRAGMA journal_size_limit = 67108864", err);
 	if (rc == 0)
 		rc = sums_register(s, err);
 	return rc;

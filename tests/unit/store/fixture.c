@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-char fixture_folder[64], fixture_path[80], fixture_books_path[80];
+char fixture_folder[64], fixture_path[80], fixture_books_path[120];
 _Thread_local struct err oops;
 
 void fixture_init(void)
@@ -139,7 +139,7 @@ void fixture_accounts(struct store *s, size_t tenants, struct books_accounts *re
 
 	MUST(store_books_begin(s, &oops));
 	for (size_t i = 0; i < tenants; i++) {
-		char name[16];
+		char name[24];
 
 		snprintf(name, sizeof(name), "t%zu", i);
 		ret->tenant[i] = open_account(s, ACCOUNT_TENANT, name);

@@ -27,7 +27,7 @@ long long fixture_number(const char *sql);
 int fixture_key(struct store *s, const char *tenant, unsigned n, struct api_key *ret, struct err *err);
 
 /* ---- the books, in the same folder */
-extern char fixture_books_path[80];
+extern char fixture_books_path[120];
 struct store *fixture_books(void);
 void fixture_books_sql(const char *sql);
 long long fixture_books_number(const char *sql);

@@ -19,7 +19,7 @@
 #define EXPECTED_RECORDS (BASE + BATCHES * BATCH)
 
 static struct books_accounts acc;
-static char template_path[96];
+static char template_path[120];
 
 static void copy_file(const char *from, const char *to)
 {
@@ -52,7 +52,7 @@ TestSuite(books_fault, .init = set_up, .fini = fixture_done);
 
 static void fresh_copy(void)
 {
-	char path[96];
+	char path[160];
 
 	snprintf(path, sizeof(path), "%s-wal", fixture_books_path);
 	unlink(path);
@@ -235,11 +235,10 @@ static void every_n(enum fault kind, unsigned at_least)
 	for (size_t i = 0; i < ARRAY_SIZE(more); i++) {
 		unsigned n = 1;
 
-		for (; one_case(kind, n, more[i], n % 2 == 0); n++)
+		/* Crash and going on by turns: between one fault and many, each n has both. */
+		for (; one_case(kind, n, more[i], (n + i) % 2 == 0); n++)
 			;
 		cr_assert_gt(n, at_least, "fault %d happened only %u times", (int)kind, n - 1);
-		for (n = 1; one_case(kind, n, more[i], n % 2 == 1); n++)
-			;
 	}
 }
 

@@ -114,7 +114,7 @@ static int no_difference(const struct store_difference *d, void *arg)
 Test(books_file, backup_while_posting)
 {
 	struct store *s = fixture_books(), *copy;
-	char path[100], books[80];
+	char path[160], books[120];
 	uint64_t from = 5000, n, before = 0;
 	pthread_t writer;
 	struct stat st;
@@ -150,7 +150,7 @@ Test(books_file, backup_of_control)
 {
 	struct store *s = fixture_open();
 	struct tenant t;
-	char path[100];
+	char path[160];
 
 	MUST(store_tenant_create(s, "alice", "acme", "Acme", &t, &oops));
 	snprintf(path, sizeof(path), "%s/copy.db", fixture_folder);
@@ -168,7 +168,7 @@ Test(books_file, backup_that_cannot_be)
 	struct store *s = fixture_books();
 	struct err err = {0};
 	unsigned files = files_in_folder();
-	char path[100];
+	char path[160];
 
 	cr_expect_eq(store_backup(s, fixture_books_path, &err), ERR_EXISTS, "%s", err.msg);
 	snprintf(path, sizeof(path), "%s/no/such/folder.db", fixture_folder);
@@ -195,7 +195,7 @@ Test(books_file, backup_on_a_full_disk)
 	if (pid == 0) {
 		struct rlimit limit = {300000, 300000};
 		struct err err = {0};
-		char path[100];
+		char path[160];
 		int rc;
 
 		s = fixture_books();
