@@ -50,9 +50,9 @@ struct books_report {
 };
 /* Usage records and their transfers agree; every charge recomputes (K1); all accounts add up to zero; settlements are
  * unaltered. Looks at records after `after_usage_id`. `full`: at all of them, and also whether balances and hourly sums
- * are those of the rows they were made from, and settlements still say what the records say; that reads everything (some tens
- * of seconds per million records), and keeps SQLite from shortening its log meanwhile. Read only; differences are for the
- * caller to store (books_record). Open holds are the ledger's: it ends those whose time is over. */
+ * are those of the rows they were made from, and settlements still say what the records say; that reads everything
+ * (some tens of seconds per million records), and keeps SQLite from shortening its log meanwhile. Read only; differences
+ * are for the caller to store (books_record). Open holds are the ledger's: it ends those whose time is over. */
 int books_reconcile(struct store *s, bool full, int64_t after_usage_id, int64_t now_ms, struct books_report *ret,
 		    int64_t *ret_last_usage_id, struct err *err) MUST_CHECK;
 /* [ledger thread] Stores a report's differences as discrepancies; when it has more than its first ones, one more says
