@@ -69,8 +69,8 @@ void handle_settle(struct admin_call *c)
 	else if (g.period && is_over(c, g.period, to_ms, g.now_ms)) {
 		int rc = ledger_run(c->a->o.ledger, settle, &g, &err);
 
-		if (rc == ERR_INVAL) /* the form is right and it is over: it overlaps another one */
-			reply_error(c, 409, "overlaps", "%s", err.msg);
+		if (rc == ERR_INVAL) /* the form is right and it is over: it doesn't go with what is settled */
+			reply_error(c, 409, "conflict", "%s", err.msg);
 		else if (rc < 0)
 			reply_err(c, &err);
 		else

@@ -508,7 +508,7 @@ Test(money, settlement_and_statements)
 	/* A period that is over, before there was any call: empty, and settled once. */
 	expect_status("POST", "/admin/v1/bills/settlements", "{\"period\":\"2020-01\"}", 201, "");
 	expect_status("POST", "/admin/v1/bills/settlements", "{\"period\":\"2020-01\"}", 409, "exists");
-	expect_status("POST", "/admin/v1/bills/settlements", "{\"period\":\"2020-01-05\"}", 409, "overlaps");
+	expect_status("POST", "/admin/v1/bills/settlements", "{\"period\":\"2020-01-05\"}", 409, "conflict");
 	r = ask("GET", "/admin/v1/bills/settlements", NULL, NULL);
 	cr_expect_str_eq(at(&r, "settlements.0.period"), "2020-01", "%s", r.body);
 	cr_expect_eq(strlen(at(&r, "settlements.0.hash")), 64);
