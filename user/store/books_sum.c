@@ -36,7 +36,7 @@ int sums_register(struct store *s, struct err *err)
 				       SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY, NULL, NULL,
 				       saturating_step, saturating_final, NULL) != SQLITE_OK)
 		return store_fail(s, err, "database");
-	return 0;
+	return store_exec(s, SQL_GATHERED, err);
 }
 
 /* ---- roll-up */
@@ -68,22 +68,47 @@ int sums_run(struct store *s, enum store_statement which, int64_t after, int64_t
 	return query_run(&q);
 }
 
-static int roll_up_range(struct store *s, const enum store_statement *which, size_t n, int64_t after, int64_t last,
-			 struct err *err)
+static int run(struct store *s, enum store_statement which, struct err *err)
+{
+	_cleanup_(query_done) struct query q = query_begin(s, which, err);
+
+	return query_run(&q);
+}
+
+static int roll_up_usage(struct store *s, int64_t after, int64_t upto, struct err *err)
+{
+	int rc = sums_run(s, STORE_SQL_USAGE_SUMS_MERGE, after, upto, err);
+
+	return rc < 0 ? rc : sums_run(s, STORE_SQL_USAGE_BLOCKS_MERGE, after, upto, err);
+}
+
+/* Three things are made of a transfer: its rows are sorted once, into a small table. */
+static int roll_up_transfers(struct store *s, int64_t after, int64_t upto, struct err *err)
+{
+	int rc = sums_run(s, STORE_SQL_TRANSFERS_GATHER, after, upto, err);
+
+	if (rc == 0)
+		rc = run(s, STORE_SQL_TRANSFER_SUMS_MERGE, err);
+	if (rc == 0)
+		rc = run(s, STORE_SQL_BALANCES_MERGE, err);
+	if (rc == 0)
+		rc = run(s, STORE_SQL_TRANSFER_BLOCKS_MERGE, err);
+	return rc < 0 ? rc : run(s, STORE_SQL_GATHERED_FORGET, err);
+}
+
+typedef int (*roll_up_fn)(struct store *s, int64_t after, int64_t upto, struct err *err);
+
+static int roll_up_range(struct store *s, roll_up_fn fn, int64_t after, int64_t last, struct err *err)
 {
 	int rc = 0;
 
 	for (int64_t at = after; rc == 0 && at < last; at += CHUNK)
-		for (size_t i = 0; rc == 0 && i < n; i++)
-			rc = sums_run(s, which[i], at, at + CHUNK < last ? at + CHUNK : last, err);
+		rc = fn(s, at, at + CHUNK < last ? at + CHUNK : last, err);
 	return rc;
 }
 
 int store_books_roll_up(struct store *s, struct err *err)
 {
-	static const enum store_statement of_usage[] = {STORE_SQL_USAGE_SUMS_MERGE, STORE_SQL_USAGE_BLOCKS_MERGE};
-	static const enum store_statement of_transfers[] = {STORE_SQL_TRANSFER_SUMS_MERGE, STORE_SQL_BALANCES_MERGE,
-							    STORE_SQL_TRANSFER_BLOCKS_MERGE};
 	_cleanup_(txn_end) struct txn txn = TXN_INIT;
 	struct marks m;
 	int rc;
@@ -95,9 +120,9 @@ int store_books_roll_up(struct store *s, struct err *err)
 	if (rc == 0)
 		rc = read_marks(s, &m, err);
 	if (rc == 0)
-		rc = roll_up_range(s, of_usage, ARRAY_SIZE(of_usage), m.usage_id, m.usage_last, err);
+		rc = roll_up_range(s, roll_up_usage, m.usage_id, m.usage_last, err);
 	if (rc == 0)
-		rc = roll_up_range(s, of_transfers, ARRAY_SIZE(of_transfers), m.transfer_id, m.transfer_last, err);
+		rc = roll_up_range(s, roll_up_transfers, m.transfer_id, m.transfer_last, err);
 	if (rc == 0)
 		rc = sums_run(s, STORE_SQL_ROLLED_UP_SET, m.usage_last, m.transfer_last, err);
 	return rc < 0 ? rc : txn_commit(&txn, err);

@@ -32,7 +32,7 @@ int store_migrate(struct store *s, struct err *err) MUST_CHECK;
 
 /* check.c: what store_open checks. */
 int check_at_open(struct store *s, struct err *err) MUST_CHECK;
-/* books_sum.c: the SQL function saturating_sum. */
+/* books_sum.c: the SQL function saturating_sum, and what roll-up works with. */
 int sums_register(struct store *s, struct err *err) MUST_CHECK;
 /* A statement over rows with ids in (after, upto]. */
 int sums_run(struct store *s, enum store_statement which, int64_t after, int64_t upto, struct err *err) MUST_CHECK;

@@ -60,10 +60,17 @@
 	" sum(amount_nano) AS amount_nano FROM transfers WHERE " where " GROUP BY 1, 2, 3, 4)"                         \
 	" SELECT credit AS account_id, hour, kind, transfers, amount_nano AS credit_nano, 0 AS debit_nano FROM g"      \
 	" UNION ALL SELECT debit, hour, kind, transfers, 0, amount_nano FROM g)"
-#define TRANSFER_SUMS_MERGE_INTO(table)                                                                                \
+/* The same of what roll-up gathered, in one pass over the rows for all that it makes of them. */
+#define SQL_GATHERED                                                                                                   \
+	"CREATE TEMP TABLE gathered (debit INTEGER, credit INTEGER, hour INTEGER, kind INTEGER, block INTEGER,"        \
+	" transfers INTEGER, amount_nano INTEGER) STRICT"
+#define GATHERED_SIDES                                                                                                 \
+	"(SELECT credit AS account_id, hour, kind, transfers, amount_nano AS credit_nano, 0 AS debit_nano"             \
+	" FROM temp.gathered UNION ALL SELECT debit, hour, kind, transfers, 0, amount_nano FROM temp.gathered)"
+#define TRANSFER_SUMS_MERGE_INTO(table, sides)                                                                                \
 	"INSERT INTO " table " (account_id, hour, kind, transfers, credits_nano, debits_nano)"                         \
 	" SELECT account_id, hour, kind, sum(transfers), sum(credit_nano), sum(debit_nano)"                                  \
-	" FROM " TRANSFER_SIDES("id > ?1 AND id <= ?2") " WHERE true GROUP BY 1, 2, 3"                                 \
+	" FROM " sides " WHERE true GROUP BY 1, 2, 3"                                 \
 	" ON CONFLICT (account_id, hour, kind) DO UPDATE SET "                                                         \
 	MERGE("transfers") ", " MERGE("credits_nano") ", " MERGE("debits_nano")
 /* clang-format on */
@@ -148,14 +155,16 @@
 	X(USAGE_SUMS_MERGE, USAGE_SUMS_MERGE_INTO("usage_sums"))                                                       \
 	X(USAGE_BLOCKS_MERGE, "INSERT INTO usage_blocks SELECT DISTINCT account_id, id >> 12 FROM usage WHERE id > "   \
 			      "?1 AND id <= ?2 ON CONFLICT DO NOTHING")                                                \
-	X(TRANSFER_SUMS_MERGE, TRANSFER_SUMS_MERGE_INTO("transfer_sums"))                                              \
-	X(TRANSFER_BLOCKS_MERGE, "INSERT INTO transfer_blocks SELECT * FROM (SELECT debit, id >> 12 FROM transfers "   \
-				 "WHERE id > ?1 AND id <= ?2 UNION SELECT credit, id >> 12 FROM transfers WHERE id > " \
-				 "?1 AND id <= ?2) WHERE true ON CONFLICT DO NOTHING")                                 \
-	X(BALANCES_MERGE,                                                                                              \
-	  "INSERT INTO balances (account_id, balance_nano) SELECT account_id, sum(credit_nano - debit_nano) "          \
-	  "FROM " TRANSFER_SIDES("id > ?1 AND id <= ?2") " WHERE true GROUP BY 1 ON CONFLICT (account_id) DO UPDATE "  \
-							 "SET " MERGE("balance_nano"))                                 \
+	X(TRANSFERS_GATHER,                                                                                            \
+	  "INSERT INTO temp.gathered SELECT debit, credit, time_ms / " HOUR_MS ", kind, id >> 12, count(*),"           \
+	  " sum(amount_nano) FROM transfers WHERE id > ?1 AND id <= ?2 GROUP BY 1, 2, 3, 4, 5")                        \
+	X(TRANSFER_SUMS_MERGE, TRANSFER_SUMS_MERGE_INTO("transfer_sums", GATHERED_SIDES))                              \
+	X(TRANSFER_BLOCKS_MERGE, "INSERT INTO transfer_blocks SELECT * FROM (SELECT debit, block FROM temp.gathered"   \
+				 " UNION SELECT credit, block FROM temp.gathered) WHERE true ON CONFLICT DO NOTHING")  \
+	X(BALANCES_MERGE, "INSERT INTO balances (account_id, balance_nano) SELECT account_id,"                         \
+			  " sum(credit_nano - debit_nano) FROM " GATHERED_SIDES " WHERE true GROUP BY 1"               \
+			  " ON CONFLICT (account_id) DO UPDATE SET " MERGE("balance_nano"))                            \
+	X(GATHERED_FORGET, "DELETE FROM temp.gathered")                                                                \
 	/* hours in [?1, ?2), account ?3 or all; by account, for the sums' key starts with it */                       \
 	X(USAGE_SUMS,                                                                                                  \
 	  "SELECT account_id, rule_id, " USAGE_SUM_OF_SUMS " FROM (SELECT s.account_id, s.rule_id, " USAGE_SUM_COLS    \
@@ -237,7 +246,8 @@
 	X(CHECK_USAGE_FORGET, "DELETE FROM temp.usage_copy WHERE hour < ?1")                                           \
 	X(CHECK_USAGE_COUNT, "SELECT count(*) FROM usage_sums")                                                        \
 	X(CHECK_TRANSFER_MARK, "SELECT transfer_id FROM rolled_up")                                                    \
-	X(CHECK_TRANSFER_MERGE, TRANSFER_SUMS_MERGE_INTO("temp.transfer_copy"))                                        \
+	X(CHECK_TRANSFER_MERGE,                                                                                        \
+	  TRANSFER_SUMS_MERGE_INTO("temp.transfer_copy", TRANSFER_SIDES("id > ?1 AND id <= ?2")))                      \
 	X(CHECK_TRANSFER_HOUR,                                                                                         \
 	  "SELECT coalesce((SELECT time_ms / " HOUR_MS " FROM transfers WHERE id <= ?1 ORDER BY id DESC LIMIT 1), 0)") \
 	X(CHECK_TRANSFER_COMPARE,                                                                                      \
