@@ -228,15 +228,18 @@ class Bench(Stack):
         faults = []
         sql = ("SELECT u.*, a.name AS tenant, r.model FROM usage u JOIN accounts a ON a.id = u.account_id"
                " LEFT JOIN price_rules r ON r.id = u.rule_id WHERE u.id > ?")
+        moved = {}
+        for t in self.rows("SELECT usage_id, kind, amount_nano FROM transfers WHERE kind IN (2, 3, 4) AND usage_id > ?", after_id):
+            moved.setdefault(t["usage_id"], {})[t["kind"]] = t["amount_nano"]
         for r in self.rows(sql, after_id):
             want = (0, 0) if r["source"] == NONE else cost_and_price(r["model"], self.tiers[r["tenant"]], r["input_tokens"],
                                                                      r["cached_input_tokens"], r["output_tokens"], factor)
             got = (r["cost_nano"], r["price_nano"])
-            t = {k: row["amount_nano"] for k, row in self.transfers_of(r).items()}
+            t = moved.pop(r["id"], {})
             charge = {T_CHARGE: min(want[1], r["hold_nano"]), T_OVERAGE: max(want[1] - r["hold_nano"], 0), T_COST: want[0]}
-            if got != want or {k: v for k, v in t.items() if k in charge} != {k: v for k, v in charge.items() if v}:
+            if got != want or t != {k: v for k, v in charge.items() if v}:
                 faults.append(f"record {r['id']} {r['model']}: {got}, transfers {t}; want {want}, {charge}")
-        return faults
+        return faults + [f"transfers of no record: {moved}"] * bool(moved)
 
     def sum_faults(self):
         """Every account's balance against its transfers, and all of them against zero."""
