@@ -53,8 +53,8 @@
 	MERGE_SATURATING("input_tokens") ", " MERGE_SATURATING("cached_input_tokens") ", "                             \
 	MERGE_SATURATING("cache_write_tokens") ", " MERGE_SATURATING("output_tokens") ", "                             \
 	MERGE_SATURATING("reasoning_tokens") ", " MERGE("cost_nano") ", " MERGE("price_nano")
-/* Both sides of the transfers that `where` selects, by account, hour and kind in a few rows: grouped by both accounts first,
- * so that the sorter sees each transfer once. */
+/* Both sides of the transfers that `where` selects, by account, hour and kind in a few rows: grouped by both accounts
+ * first, so that the sorter sees each transfer once. */
 #define TRANSFER_SIDES(where)                                                                                          \
 	"(WITH g AS MATERIALIZED (SELECT debit, credit, time_ms / " HOUR_MS " AS hour, kind, count(*) AS transfers,"   \
 	" sum(amount_nano) AS amount_nano FROM transfers WHERE " where " GROUP BY 1, 2, 3, 4)"                         \
@@ -67,7 +67,7 @@
 #define GATHERED_SIDES                                                                                                 \
 	"(SELECT credit AS account_id, hour, kind, transfers, amount_nano AS credit_nano, 0 AS debit_nano"             \
 	" FROM temp.gathered UNION ALL SELECT debit, hour, kind, transfers, 0, amount_nano FROM temp.gathered)"
-#define TRANSFER_SUMS_MERGE_INTO(table, sides)                                                                                \
+#define TRANSFER_SUMS_MERGE_INTO(table, sides)                                                                         \
 	"INSERT INTO " table " (account_id, hour, kind, transfers, credits_nano, debits_nano)"                         \
 	" SELECT account_id, hour, kind, sum(transfers), sum(credit_nano), sum(debit_nano)"                                  \
 	" FROM " sides " WHERE true GROUP BY 1, 2, 3"                                 \
