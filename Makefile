@@ -206,7 +206,7 @@ docs: binaries ## regenerate reference, man page and completion from the tables
 # A fuzz target is tests/fuzz/NAME_fuzz.c; FUZZ_SECONDS each.
 FUZZ_SECONDS ?= 60
 FUZZ_SRCS := $(wildcard tests/fuzz/*_fuzz.c)
-FUZZ_ROOMS := base model event crypto conf store price guard dialect upstream http
+FUZZ_ROOMS := base model event crypto conf store price guard dialect upstream http ledger
 fuzz: ## run the fuzz targets (clang's libFuzzer), FUZZ_SECONDS each
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang OPT="-O1 -g" EXTRA_CFLAGS=-fsanitize=fuzzer-no-link SAN=address,undefined fuzz-bins
 	@for f in $(FUZZ_SRCS); do n=$$(basename $$f .c); echo "fuzz: $$n"; mkdir -p $(BUILD)/fuzz/corpus/$$n; \

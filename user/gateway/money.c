@@ -261,14 +261,24 @@ enum call_step call_hold(struct call *c)
 static void on_settled(struct ledger_job *job, int rc)
 {
 	struct call *c = CONTAINER_OF(job, struct call, job);
+	bool posted = rc == 0 || rc == ERR_EXISTS; /* or ended, and posted, when its time was over */
 
 	call_enter(c);
 	c->settling = false;
 	if (rc < 0)
-		call_log(c, LOG_ERROR, "the call had been charged or ended before; nothing was posted now");
+		call_log(c, LOG_ERROR, "%s",
+			 posted ? "the call's hold had ended before its answer did; what was delivered by then is "
+				  "charged"
+				: "the books can't take the call's record: a discrepancy was opened, the client is cut "
+				  "off");
 	if (c->waits_for_commit && c->x && !c->gone) {
 		c->waits_for_commit = false;
-		call_run(c, CALL_FINISH);
+		if (posted) {
+			call_run(c, CALL_FINISH);
+		} else {
+			c->gone = true;
+			http_stream_abort(c->x);
+		}
 	}
 	call_leave(c);
 }

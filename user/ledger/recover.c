@@ -145,8 +145,12 @@ int recover(struct ledger *l, struct err *err)
 	rc = recover_or_set_apart(l, err);
 	if (rc < 0)
 		return err_prefix(err, "resolving the holds of the last run");
-	for (uint32_t i = 0; i < l->slots.count; i++)
-		atomic_store_explicit(&l->slots.at[i].word, 0, memory_order_release);
+	for (uint32_t i = 0; i < l->slots.count; i++) {
+		uint32_t word = atomic_load_explicit(&l->slots.at[i].word, memory_order_relaxed);
+
+		if (SLOT_STATE_OF(word) != SLOT_FREE) /* the others' pages stay clean */
+			atomic_store_explicit(&l->slots.at[i].word, 0, memory_order_release);
+	}
 	l->recovery.took_us = (clock_mono_ns() - start_ns) / 1000;
 	return 0;
 }

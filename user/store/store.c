@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* Makes the folders above `path`, like mkdir -p. */
 static int make_folders(const char *path, struct err *err)
@@ -31,7 +32,9 @@ static int make_folders(const char *path, struct err *err)
 	return 0;
 }
 
-/* The file is ours before SQLite sees it, so that it (and -wal, -shm, which take its mode) is never world-readable. */
+/* The file is ours before SQLite sees it, so that it (and -wal, -shm, which take its mode) is never world-readable. One
+ * that is there already isn't opened: POSIX locks are the process's, so closing any descriptor of the file would drop
+ * those of its other connections, and the next program to read the books would delete the log under them. */
 static int prepare_file(const char *path, bool create, struct err *err)
 {
 	_cleanup_(closep) int fd = -1;
@@ -41,9 +44,11 @@ static int prepare_file(const char *path, bool create, struct err *err)
 		rc = make_folders(path, err);
 		if (rc < 0)
 			return rc;
+		fd = open(path, O_RDWR | O_CLOEXEC | O_CREAT | O_EXCL, 0600);
+		if (fd >= 0)
+			return 0;
 	}
-	fd = open(path, O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0), 0600);
-	if (fd >= 0)
+	if (faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) == 0)
 		return 0;
 	if (errno == EROFS)
 		return err_set(err, ERR_PERM, "%s: is on a read-only file system", path);
