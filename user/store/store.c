@@ -86,6 +86,10 @@ static int set_up_books(struct store *s, struct err *err)
 	if (rc == 0) /* larger than that: the log's blocks are written over, not cut off and allocated again */
 		rc = store_exec(s, "PRAGMA journal_size_limit = 67108864", err);
 	if (rc == 0)
+		rc = store_exec(s, "PRAGMA ignore_check_constraints = ON", err);
+	if (rc == 0)
+		rc = store_exec(s, "PRAGMA cache_size = -16384", err);
+	if (rc == 0)
 		rc = sums_register(s, err);
 	return rc;
 }
