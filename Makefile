@@ -152,6 +152,7 @@ kernel-tests: $(KERNEL_BINS)
 TOOL_SRCS := $(filter-out %.bpf.c,$(wildcard tests/bench/*.c tests/system/*.c tests/kernel/bench_*.c))
 TOOLS := $(foreach s,$(TOOL_SRCS),$(BUILD)/tools/$(basename $(notdir $(s))))
 TOOL_ARCHIVES_ledger := $(foreach l,$(LOWER_ledger),$(if $(wildcard user/$(l)/*.c),$(BUILD)/lib/$(l).a))
+TOOL_ARCHIVES_books := $(TOOL_ARCHIVES_ledger)
 tool_archives = $(or $(TOOL_ARCHIVES_$(basename $(notdir $(1)))),$(KT_ARCHIVES))
 define tool_program
 $(BUILD)/tools/$(basename $(notdir $(1))): $(BUILD)/obj/$(basename $(1)).o $(call tool_archives,$(1))

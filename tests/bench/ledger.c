@@ -1,7 +1,7 @@
 /* The ledger alone: what a settled call costs the ledger thread and the worker, and how long the last bytes are held.
  *
- * Usage: ledger [--dir DIR] [--seconds N] [--rates 1000,10000,0] [--gathers 0,500,1000,2000]     rate 0 = as fast as it
- * goes
+ * Usage: ledger [--dir DIR] [--seconds N] [--rates 1000,10000,0] [--gathers 0,500,1000,2000] [--json 1]
+ * Rate 0 = as fast as it goes. --json: JSON lines for run.py instead of a table.
  *
  * One worker (lane) with a loop of its own: a timer every 100 us starts what is due; each call is held, forwarded,
  * settled at once. CPU is the thread's own, from its schedstat. */
@@ -26,6 +26,8 @@ struct call {
 	struct call *next;
 	uint64_t start_ns;
 };
+
+static bool as_json;
 
 static struct bench {
 	struct ledger *ledger;
@@ -234,6 +236,36 @@ static void timer_add(void)
 		die("timer", &err);
 }
 
+static void say_json(const char *what, unsigned gather_us, double value, const char *unit)
+{
+	char rate[32] = "as fast as it goes";
+
+	if (b.rate)
+		snprintf(rate, sizeof(rate), "%" PRIu64 " calls/s", b.rate);
+	printf("{\"name\": \"%s, %s, gathering %u us\", \"value\": %.2f, \"unit\": \"%s\", \"peer\": \"\", "
+	       "\"ratio\": null}\n",
+	       what, rate, gather_us, value, unit);
+}
+
+static void say(const struct ledger_stats *s, unsigned gather_us, double took_s, uint64_t cpu_ns)
+{
+	double n = (double)b.ended, us = (double)cpu_ns / 1000 / n;
+	const uint32_t *held = b.held_us;
+
+	if (!as_json) {
+		printf("%8" PRIu64 " %8u %10.0f %8.1f %10.2f %10.0f %8u %8u %8u %8" PRIu64 " %10.2f\n", b.rate,
+		       gather_us, n / took_s, n / (double)s->batches, us, (double)b.worker_ns / n, held[b.n_held / 2],
+		       held[b.n_held * 99 / 100], held[b.n_held - 1], b.most_under_way, (double)s->commit_ns_max / 1e6);
+		return;
+	}
+	say_json("settled", gather_us, n / took_s, "calls/s");
+	say_json("ledger CPU", gather_us, us, "us/call");
+	if (!b.rate)
+		return;
+	say_json("last bytes held, median", gather_us, (double)held[b.n_held / 2] / 1000, "ms");
+	say_json("last bytes held, p99", gather_us, (double)held[b.n_held * 99 / 100] / 1000, "ms");
+}
+
 static void measure(const char *dir, uint64_t rate, unsigned gather_us, unsigned seconds)
 {
 	struct ledger_stats s;
@@ -260,11 +292,12 @@ static void measure(const char *dir, uint64_t rate, unsigned gather_us, unsigned
 	ledger_stats(b.ledger, &s);
 	loop_io_del(b.loop, &b.timer);
 	close(b.timer.fd);
+	if (b.failed || !b.ended) {
+		fprintf(stderr, "ledger: %" PRIu64 " of %" PRIu64 " calls were not posted\n", b.failed, b.ended);
+		exit(1);
+	}
 	qsort(b.held_us, b.n_held, sizeof(*b.held_us), by_size);
-	printf("%8" PRIu64 " %8u %10.0f %8.1f %10.2f %10.0f %8u %8u %8u %8" PRIu64 " %10.2f %s\n", rate, gather_us,
-	       (double)b.ended / took_s, (double)b.ended / (double)s.batches, (double)cpu_ns / 1000 / (double)b.ended,
-	       (double)b.worker_ns / (double)b.ended, b.held_us[b.n_held / 2], b.held_us[b.n_held * 99 / 100],
-	       b.held_us[b.n_held - 1], b.most_under_way, (double)s.commit_ns_max / 1e6, b.failed ? "FAILED" : "");
+	say(&s, gather_us, took_s, cpu_ns);
 	fflush(stdout);
 	tear_down(dir);
 }
@@ -297,6 +330,8 @@ int main(int argc, char **argv)
 			gathers = argv[i + 1];
 		else if (strcmp(argv[i], "--seconds") == 0)
 			seconds = (unsigned)strtoul(argv[i + 1], NULL, 10);
+		else if (strcmp(argv[i], "--json") == 0)
+			as_json = strcmp(argv[i + 1], "0") != 0;
 	}
 	snprintf(own, sizeof(own), "%.150s/tg-bench-ledger-XXXXXX", dir);
 	if (!mkdtemp(own)) {
@@ -307,8 +342,9 @@ int main(int argc, char **argv)
 	b.held_us = malloc(SAMPLES * sizeof(*b.held_us));
 	if (!b.calls || !b.held_us)
 		return 1;
-	printf("%8s %8s %10s %8s %10s %10s %8s %8s %8s %8s %10s\n", "rate/s", "gather", "settled/s", "batch",
-	       "us/record", "worker ns", "p50 us", "p99 us", "max us", "waiting", "commit ms");
+	if (!as_json)
+		printf("%8s %8s %10s %8s %10s %10s %8s %8s %8s %8s %10s\n", "rate/s", "gather", "settled/s", "batch",
+		       "us/record", "worker ns", "p50 us", "p99 us", "max us", "waiting", "commit ms");
 	while (next(&rates, &rate))
 		for (const char *g = gathers; next(&g, &gather);)
 			measure(own, rate, (unsigned)gather, seconds);

@@ -2,7 +2,8 @@
 """Proxied calls through tollgated, nginx and haproxy: calls per second and CPU per call, JSON and streams; memory of idle
 connections.
 
-All three run alone on one core (single process, one worker), limits on and never reached, in front of the same simulated
+Tollgated runs twice: with billing (each call held, priced, committed to disk before its last bytes leave) and without. All of
+them run alone on one core (single process, one worker), limits on and never reached, in front of the same simulated
 provider; the load generator and the provider share the other core. Rounds alternate between them; medians are printed as JSON
 lines. CPU is the run time of all of a process's threads, as the scheduler counts it.
 
@@ -65,6 +66,8 @@ def answers(port):
 class Bench(Stack):
     """The stack on loopback with one worker; nginx and haproxy beside it."""
 
+    name = "tollgated"
+
     def config(self, extra=""):
         return super().config(extra).replace("workers: 2", "workers: 1")
 
@@ -95,10 +98,20 @@ class Bench(Stack):
         wait_for("haproxy: " + self.log("haproxy"), lambda: answers(port))
         return Target("haproxy", proc.pid, port, port, "peer")
 
-    def start_tollgated(self):
-        self.start_gateway("upstream: {pool_max: 4096}")
+    def start_tollgated(self, extra=""):
+        self.start_gateway("upstream: {pool_max: 4096}\n" + extra)
         self.apply_policy(POLICY)
-        return Target("tollgated", self.gateway.pid, self.port, self.port, self.make_key()["key"])
+        return Target(self.name, self.gateway.pid, self.port, self.port, self.make_key()["key"])
+
+
+class Unbilled(Bench):
+    """The gateway without its books, in front of another stack's simulator."""
+
+    name = "tollgated, billing off"
+
+    def __init__(self, sim_port):
+        super().__init__()
+        self.sim_port = sim_port
 
 
 class Target:
@@ -109,7 +122,7 @@ class Target:
 def wrk_script(bench, target):
     head = '{"model":"gpt-4o-mini","messages":[{"role":"user","content":"'
     body = head + ("word " * REQUEST_BYTES)[: REQUEST_BYTES - len(head) - 4] + '"}]}'
-    path = os.path.join(bench.dir, f"{target.name}.lua")
+    path = os.path.join(bench.dir, f"{target.port}.lua")
     with open(path, "w", encoding="utf-8") as f:
         f.write(f"wrk.method = 'POST'\nwrk.body = '{body}'\n"
                 f"wrk.headers['Content-Type'] = 'application/json'\nwrk.headers['Authorization'] = 'Bearer {target.key}'\n")
@@ -166,31 +179,35 @@ def row(name, value, unit, peer="", ratio=None):
 def report(name, unit, figures):
     """figures: target's name -> list of one figure a round. Values are medians; a ratio is the median of the rounds' own
     ratios, so that a machine whose speed drifts between rounds doesn't make it."""
-    ours = figures.pop("tollgated")
+    ours = {n: figures.pop(n) for n in (Bench.name, Unbilled.name)}
     for peer, values in figures.items():
         row(f"{name}, {peer}", statistics.median(values), unit)
-    for peer, values in figures.items():
-        row(name, statistics.median(ours), unit, peer, statistics.median(a / b for a, b in zip(ours, values)))
+    for which, own in ours.items():
+        for peer, values in figures.items():
+            row(name + which.removeprefix("tollgated"), statistics.median(own), unit, peer,
+                statistics.median(a / b for a, b in zip(own, values)))
 
 
 def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     bench = Bench()
+    unbilled = Unbilled(bench.sim_port)
     bench.start_sim("--chunks", str(CHUNKS), "--chunk-interval-ms", str(CHUNK_INTERVAL_MS), "--answer-bytes",
                     str(ANSWER_TEXT_BYTES))
-    targets = [bench.start_tollgated(), bench.start_nginx(), bench.start_haproxy()]
+    targets = [bench.start_tollgated(), bench.start_nginx(), unbilled.start_tollgated("billing: {enabled: off}"), bench.start_haproxy()]
     rate, call_us, event_us = ({t.name: [] for t in targets} for _ in range(3))
     for t in targets:
         json_round(bench, t, 1)  # connections and caches warm
     for n in range(ROUNDS):
-        for t in targets[n % 3:] + targets[:n % 3]:
+        for t in targets[n % 4:] + targets[:n % 4]:
             calls, us = json_round(bench, t, SECONDS)
             rate[t.name].append(calls)
             call_us[t.name].append(us)
     for n in range(ROUNDS):
-        for t in targets[n % 3:] + targets[:n % 3]:
+        for t in targets[n % 4:] + targets[:n % 4]:
             event_us[t.name].append(stream_round(t))
     total = idle_memory(targets[0])
+    unbilled.close()
     bench.close()
     report("JSON calls, one core", "calls/s", rate)
     report("CPU per JSON call", "us", call_us)
