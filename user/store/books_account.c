@@ -64,6 +64,8 @@ int store_account_open(struct store *s, enum account_kind kind, const char *name
 
 	if (kind >= ACCOUNT_KINDS)
 		return err_set(err, ERR_INVAL, "no kind of account %d", (int)kind);
+	if (now_ms < 0)
+		return err_set(err, ERR_INVAL, "account: its time is negative");
 	/* Tenants and providers have names; of the other kinds there is one each, which may do without. */
 	if (*name || kind == ACCOUNT_TENANT || kind == ACCOUNT_PAYABLE) {
 		rc = name_check("account name", name, sizeof(a.name), err);

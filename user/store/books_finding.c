@@ -50,6 +50,8 @@ int store_discrepancy_put(struct store *s, const struct store_discrepancy *d, st
 {
 	_cleanup_(query_done) struct query q = query_begin(s, STORE_SQL_DISCREPANCY_PUT, err);
 
+	if (d->found_ms < 0)
+		return err_set(err, ERR_INVAL, "discrepancy: its time is negative");
 	query_int(&q, d->found_ms);
 	query_text(&q, d->kind);
 	query_text(&q, d->subject);

@@ -53,6 +53,7 @@ int store_books_begin(struct store *s, struct err *err)
 		return rc;
 	s->posting =
 		(struct posting){.open = true, .tail = ends.tail, .last_account = ends.account, .last_rule = ends.rule};
+	recent_begin(&s->recent, &ends.tail);
 	txn.open = NULL; /* stays open until commit or abort */
 	return 0;
 }
@@ -74,7 +75,11 @@ int store_books_commit(struct store *s, struct err *err)
 	int rc = posting_check_open(s, err);
 
 	s->posting.open = false;
-	return rc < 0 ? rc : txn_commit(&txn, err);
+	if (rc == 0)
+		rc = txn_commit(&txn, err);
+	if (rc == 0)
+		recent_commit(&s->recent);
+	return rc;
 }
 
 void store_books_abort(struct store *s)
@@ -164,6 +169,7 @@ int store_usage_put(struct store *s, const struct usage_record *r, int64_t *ret_
 		return err_set(err, ERR_EXISTS, "the request has a usage record already"); /* B2 */
 	if (rc < 0)
 		return rc;
+	recent_usage(&s->recent, r);
 	p->tail.time_ms = r->posted_ms;
 	p->record = *ret_id = ++p->tail.usage_id;
 	return 0;
@@ -220,6 +226,7 @@ int store_transfer_put(struct store *s, const struct transfer *t, int64_t *ret_i
 		return err_set(err, ERR_EXISTS, "reference '%s' was used with this account before", t->ref);
 	if (rc < 0)
 		return rc;
+	recent_transfer(&s->recent, t);
 	if (!transfer_of_call(t->kind))
 		p->record = 0;
 	p->tail.time_ms = t->time_ms;
@@ -260,6 +267,8 @@ int store_books_currency(struct store *s, const char *currency, struct err *err)
 	char have[CURRENCY_MAX] = "";
 	int rc;
 
+	if (strlen(currency) != CURRENCY_MAX - 1)
+		return err_set(err, ERR_INVAL, "currency '%.8s': a code of three letters is right", currency);
 	rc = txn_join(&txn, s, err);
 	if (rc == 0)
 		rc = read_currency(s, have, err);

@@ -62,6 +62,9 @@ int store_price_rule_intern(struct store *s, const struct price_rule *r, int64_t
 	int64_t id = 0;
 	int rc = 0;
 
+	for (int c = 0; c < TOKEN_CLASSES; c++)
+		if (r->rate_nano[c] < 0)
+			return err_set(err, ERR_INVAL, "price rule: a negative rate");
 	/* Most are there already: then nothing is written and no lock is needed. */
 	rc = find_rule(s, r, &id, err);
 	if (rc == ERR_NOT_FOUND) {

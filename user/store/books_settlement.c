@@ -77,6 +77,8 @@ int store_settlement_put(struct store *s, const struct store_settlement *p, cons
 	_cleanup_(txn_end) struct txn txn = TXN_INIT;
 	int rc;
 
+	if (p->from_ms >= p->to_ms)
+		return err_set(err, ERR_INVAL, "period %.15s: it ends before it begins", p->period);
 	rc = name_check("period", p->period, sizeof(p->period), err);
 	if (rc == 0)
 		rc = txn_begin(&txn, s, err);

@@ -1,5 +1,6 @@
-/* Roll-up: sums per account, hour and rule, and balances, made from the rows since the last time. Readers add the rows
- * after its mark in the same query, so that they see one moment. */
+/* Roll-up: sums per account, hour and rule, and balances, made from the rows since the last time: by SQL here, or from
+ * what the writer remembers of them (books_recent.c), with the same result. Readers add the rows after its mark in the
+ * same query, so that they see one moment. */
 #include "store/internal.h"
 
 #include <inttypes.h>
@@ -107,6 +108,17 @@ static int roll_up_range(struct store *s, roll_up_fn fn, int64_t after, int64_t 
 	return rc;
 }
 
+static int roll_up_rows(struct store *s, const struct marks *m, struct err *err)
+{
+	int rc;
+
+	if (recent_covers(&s->recent, m->usage_id, m->usage_last, m->transfer_id, m->transfer_last) &&
+	    recent_group(&s->recent))
+		return recent_store(s, err);
+	rc = roll_up_range(s, roll_up_usage, m->usage_id, m->usage_last, err);
+	return rc < 0 ? rc : roll_up_range(s, roll_up_transfers, m->transfer_id, m->transfer_last, err);
+}
+
 int store_books_roll_up(struct store *s, struct err *err)
 {
 	_cleanup_(txn_end) struct txn txn = TXN_INIT;
@@ -120,12 +132,14 @@ int store_books_roll_up(struct store *s, struct err *err)
 	if (rc == 0)
 		rc = read_marks(s, &m, err);
 	if (rc == 0)
-		rc = roll_up_range(s, roll_up_usage, m.usage_id, m.usage_last, err);
-	if (rc == 0)
-		rc = roll_up_range(s, roll_up_transfers, m.transfer_id, m.transfer_last, err);
+		rc = roll_up_rows(s, &m, err);
 	if (rc == 0)
 		rc = sums_run(s, STORE_SQL_ROLLED_UP_SET, m.usage_last, m.transfer_last, err);
-	return rc < 0 ? rc : txn_commit(&txn, err);
+	if (rc == 0)
+		rc = txn_commit(&txn, err);
+	if (rc == 0)
+		recent_restart(&s->recent, m.usage_last, m.transfer_last);
+	return rc;
 }
 
 /* ---- sums */

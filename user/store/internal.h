@@ -9,6 +9,21 @@
 
 #include <sqlite3.h>
 
+/* books_recent.c: what the writer posted since the last roll-up. */
+struct groups {
+	struct group *all;
+	uint32_t *index;
+	size_t n, cap, slots;
+};
+struct recent {
+	int64_t usage_after, transfer_after; /* the ids before the first ones remembered */
+	struct recent_usage *usage;
+	struct recent_transfer *transfers;
+	size_t n_usage, n_transfers, usage_cap, transfers_cap;
+	size_t usage_committed, transfers_committed; /* of those: what a commit was told to have stored */
+	struct groups by_rule, by_pair, by_side, by_account;
+};
+
 struct store {
 	sqlite3 *db;
 	sqlite3_stmt *statements[STORE_SQL_COUNT]; /* prepared at first use */
@@ -21,6 +36,7 @@ struct store {
 		int64_t last_account, last_rule; /* ids run from 1 without a gap */
 		int64_t record;                  /* whose transfers may follow; 0 = none (B6) */
 	} posting;
+	struct recent recent;
 };
 
 /* Fill *err from the connection's last error; returns its code. */
@@ -36,6 +52,21 @@ int check_at_open(struct store *s, struct err *err) MUST_CHECK;
 int sums_register(struct store *s, struct err *err) MUST_CHECK;
 /* A statement over rows with ids in (after, upto]. */
 int sums_run(struct store *s, enum store_statement which, int64_t after, int64_t upto, struct err *err) MUST_CHECK;
+/* books_recent.c: called by posting, in its order; a transaction that isn't committed is forgotten by the next begin.
+ */
+void recent_begin(struct recent *r, const struct store_books_tail *tail);
+void recent_usage(struct recent *r, const struct usage_record *u);
+void recent_transfer(struct recent *r, const struct transfer *t);
+void recent_commit(struct recent *r);
+void recent_done(struct recent *r);
+/* Nothing is remembered; what comes next follows these ids. */
+void recent_restart(struct recent *r, int64_t usage_id, int64_t transfer_id);
+/* Exactly the rows after the first id up to the second? */
+bool recent_covers(const struct recent *r, int64_t usage_id, int64_t usage_last, int64_t transfer_id,
+		   int64_t transfer_last);
+/* Sums of what is committed; false: SQL has to make them. Then they can be stored, inside a transaction. */
+bool recent_group(struct recent *r) MUST_CHECK;
+int recent_store(struct store *s, struct err *err) MUST_CHECK;
 /* books_post.c: is a posting transaction open, and still the one that was begun? */
 int posting_check_open(struct store *s, struct err *err) MUST_CHECK;
 

@@ -44,15 +44,16 @@
 #define MERGE_SATURATING(col)                                                                                          \
 	col " = CASE WHEN " col " > 9223372036854775807 - excluded." col " THEN 9223372036854775807"                   \
 	" ELSE " col " + excluded." col " END"
-#define USAGE_SUMS_MERGE_INTO(table)                                                                                   \
-	"INSERT INTO " table " (account_id, hour, rule_id, " USAGE_SUM_COLS ")"                                        \
-	" SELECT account_id, posted_ms / " HOUR_MS ", rule_id, " USAGE_SUM_OF_ROWS                                     \
-	" FROM usage WHERE id > ?1 AND id <= ?2 GROUP BY 1, 2, 3"                                                      \
+#define USAGE_SUMS_ADD(table, rows)                                                                                    \
+	"INSERT INTO " table " (account_id, hour, rule_id, " USAGE_SUM_COLS ") " rows                                  \
 	" ON CONFLICT (account_id, hour, rule_id) DO UPDATE SET "                                                      \
 	MERGE("calls") ", " MERGE("charged_calls") ", " MERGE("estimated_calls") ", "                                  \
 	MERGE_SATURATING("input_tokens") ", " MERGE_SATURATING("cached_input_tokens") ", "                             \
 	MERGE_SATURATING("cache_write_tokens") ", " MERGE_SATURATING("output_tokens") ", "                             \
 	MERGE_SATURATING("reasoning_tokens") ", " MERGE("cost_nano") ", " MERGE("price_nano")
+#define USAGE_SUMS_MERGE_INTO(table)                                                                                   \
+	USAGE_SUMS_ADD(table, "SELECT account_id, posted_ms / " HOUR_MS ", rule_id, " USAGE_SUM_OF_ROWS                \
+			      " FROM usage WHERE id > ?1 AND id <= ?2 GROUP BY 1, 2, 3")
 /* Both sides of the transfers that `where` selects, by account, hour and kind in a few rows: grouped by both accounts
  * first, so that the sorter sees each transfer once. */
 #define TRANSFER_SIDES(where)                                                                                          \
@@ -67,12 +68,16 @@
 #define GATHERED_SIDES                                                                                                 \
 	"(SELECT credit AS account_id, hour, kind, transfers, amount_nano AS credit_nano, 0 AS debit_nano"             \
 	" FROM temp.gathered UNION ALL SELECT debit, hour, kind, transfers, 0, amount_nano FROM temp.gathered)"
-#define TRANSFER_SUMS_MERGE_INTO(table, sides)                                                                         \
-	"INSERT INTO " table " (account_id, hour, kind, transfers, credits_nano, debits_nano)"                         \
-	" SELECT account_id, hour, kind, sum(transfers), sum(credit_nano), sum(debit_nano)"                                  \
-	" FROM " sides " WHERE true GROUP BY 1, 2, 3"                                 \
+#define TRANSFER_SUMS_ADD(table, rows)                                                                                 \
+	"INSERT INTO " table " (account_id, hour, kind, transfers, credits_nano, debits_nano) " rows                   \
 	" ON CONFLICT (account_id, hour, kind) DO UPDATE SET "                                                         \
 	MERGE("transfers") ", " MERGE("credits_nano") ", " MERGE("debits_nano")
+#define TRANSFER_SUMS_MERGE_INTO(table, sides)                                                                         \
+	TRANSFER_SUMS_ADD(table, "SELECT account_id, hour, kind, sum(transfers), sum(credit_nano), sum(debit_nano)"    \
+				 " FROM " sides " WHERE true GROUP BY 1, 2, 3")
+#define BALANCES_ADD(rows)                                                                                             \
+	"INSERT INTO balances (account_id, balance_nano) " rows                                                        \
+	" ON CONFLICT (account_id) DO UPDATE SET " MERGE("balance_nano")
 /* clang-format on */
 
 #define ANSWER_COLS "account_id, key, body_hash, request_id, status, headers, body, expires_ms"
@@ -161,10 +166,16 @@
 	X(TRANSFER_SUMS_MERGE, TRANSFER_SUMS_MERGE_INTO("transfer_sums", GATHERED_SIDES))                              \
 	X(TRANSFER_BLOCKS_MERGE, "INSERT INTO transfer_blocks SELECT * FROM (SELECT debit, block FROM temp.gathered"   \
 				 " UNION SELECT credit, block FROM temp.gathered) WHERE true ON CONFLICT DO NOTHING")  \
-	X(BALANCES_MERGE, "INSERT INTO balances (account_id, balance_nano) SELECT account_id,"                         \
-			  " sum(credit_nano - debit_nano) FROM " GATHERED_SIDES " WHERE true GROUP BY 1"               \
-			  " ON CONFLICT (account_id) DO UPDATE SET " MERGE("balance_nano"))                            \
+	X(BALANCES_MERGE, BALANCES_ADD("SELECT account_id, sum(credit_nano - debit_nano) FROM " GATHERED_SIDES         \
+				       " WHERE true GROUP BY 1"))                                                      \
 	X(GATHERED_FORGET, "DELETE FROM temp.gathered")                                                                \
+	/* the same, a group at a time */                                                                              \
+	X(USAGE_SUM_ADD,                                                                                               \
+	  USAGE_SUMS_ADD("usage_sums", "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"))             \
+	X(USAGE_BLOCK_ADD, "INSERT INTO usage_blocks VALUES (?1, ?2) ON CONFLICT DO NOTHING")                          \
+	X(TRANSFER_SUM_ADD, TRANSFER_SUMS_ADD("transfer_sums", "VALUES (?1, ?2, ?3, ?4, ?5, ?6)"))                     \
+	X(BALANCE_ADD, BALANCES_ADD("VALUES (?1, ?2)"))                                                                \
+	X(TRANSFER_BLOCK_ADD, "INSERT INTO transfer_blocks VALUES (?1, ?2) ON CONFLICT DO NOTHING")                    \
 	/* hours in [?1, ?2), account ?3 or all; by account, for the sums' key starts with it */                       \
 	X(USAGE_SUMS,                                                                                                  \
 	  "SELECT account_id, rule_id, " USAGE_SUM_OF_SUMS " FROM (SELECT s.account_id, s.rule_id, " USAGE_SUM_COLS    \

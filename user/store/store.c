@@ -9,6 +9,8 @@
  */
 #include "store/internal.h"
 
+#include "base/log.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -85,8 +87,12 @@ static int set_up_books(struct store *s, struct err *err)
 		rc = store_exec(s, "PRAGMA wal_autocheckpoint = 8000", err);
 	if (rc == 0) /* larger than that: the log's blocks are written over, not cut off and allocated again */
 		rc = store_exec(s, "PRAGMA journal_size_limit = 67108864", err);
+	/* Each function here checks what it puts, and says what is wrong with it; the schema's CHECKs are for other
+	 * programs' writes, and for store_check, which looks for what those left. */
 	if (rc == 0)
 		rc = store_exec(s, "PRAGMA ignore_check_constraints = ON", err);
+	/* KiB. Rows go to the right edge, and the pages that the index of request ids has under way are few: a larger
+	 * cache only holds pages that nobody asks for again, each in memory not touched before. */
 	if (rc == 0)
 		rc = store_exec(s, "PRAGMA cache_size = -16384", err);
 	if (rc == 0)
@@ -94,10 +100,12 @@ static int set_up_books(struct store *s, struct err *err)
 	return rc;
 }
 
-/* Allocations are counted for limits that nobody sets, under one mutex for all threads. */
+/* Allocations are counted for limits that nobody sets, under one mutex for all threads. SQLite refuses to be told so
+ * when something else in the process has used it before: that costs time, and nothing else. */
 static void configure_once(void)
 {
-	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	if (sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0) != SQLITE_OK)
+		log_debug("store", "SQLite was in use already, so that it goes on counting its allocations");
 }
 
 int store_open(const char *path, const struct store_opts *opts, struct store **ret, struct err *err)
@@ -145,5 +153,6 @@ void store_close(struct store *s)
 	for (size_t i = 0; i < ARRAY_SIZE(s->statements); i++)
 		sqlite3_finalize(s->statements[i]);
 	sqlite3_close(s->db);
+	recent_done(&s->recent);
 	free(s);
 }

@@ -466,7 +466,7 @@ Test(books_rows, settled_once_and_for_all)
 	cr_expect_eq(fixture_books_number("SELECT count(*) FROM settlement_lines WHERE account = 'acme'"), 1);
 	cr_expect_eq(fixture_books_number("SELECT count(*) FROM settlement_lines"), 1);
 	p = settlement("2026-11");
-	p.to_ms = p.from_ms; /* the last thing put fails: no line stays */
+	p.to_ms = p.from_ms;
 	cr_expect_eq(store_settlement_put(s, &p, &in, 1, &oops), ERR_INVAL);
 	cr_expect_eq(fixture_books_number("SELECT count(*) FROM settlement_lines"), 1);
 	p = settlement("");
