@@ -90,7 +90,7 @@ struct conf {
 		char *path;                      /* the books' SQLite file; default books.db in state_dir */
 		unsigned gather_us;              /* how long a batch is gathered, default 1000 */
 		unsigned holds_max;              /* calls under way at a time, default 65536 */
-		unsigned holds_sync_ms;          /* default 100 */
+		unsigned holds_sync_ms;          /* default 1000*/
 		unsigned hold_bytes_per_token;   /* worst case of a prompt: bytes of text per token, default 1 */
 		unsigned drain_timeout_ms;       /* the provider's answer is read on after the client hung up, default 30000 */
 		unsigned drain_bytes_max;        /* default 4 MiB */

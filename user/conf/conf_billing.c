@@ -41,7 +41,7 @@ static const struct schema_field billing_fields[] = {
 	 .type = SCHEMA_DURATION_MS,
 	 AT(holds_sync_ms),
 	 .max = MS(60),
-	 .def = "100ms",
+	 .def = "1s",
 	 .help = "How often open holds go to disk, for a power failure (a crash loses none); 0s = when the system "
 		 "does."},
 	{.name = "hold_bytes_per_token",

@@ -55,7 +55,7 @@ struct ledger_opts {
 			      .gather_us = 1000,                                                                       \
 			      .batch_max = 4096,                                                                       \
 			      .holds_max = 65536,                                                                      \
-			      .holds_sync_ms = 100,                                                                    \
+			      .holds_sync_ms = 1000,                                                                   \
 			      .roll_up_ms = 2000,                                                                      \
 			      .retry_ms = 200,                                                                         \
 			      .busy_timeout_ms = 1000,                                                                 \

@@ -55,7 +55,7 @@ Test(conf, defaults)
 	cr_expect_str_eq(c->billing.path, "/var/lib/tollgate/books.db");
 	cr_expect_eq(c->billing.gather_us, 1000);
 	cr_expect_eq(c->billing.holds_max, 65536);
-	cr_expect_eq(c->billing.holds_sync_ms, 100);
+	cr_expect_eq(c->billing.holds_sync_ms, 1000);
 	cr_expect_eq(c->billing.hold_bytes_per_token, 1);
 	cr_expect_eq(c->billing.drain_timeout_ms, 30000);
 	cr_expect_eq(c->billing.drain_bytes_max, 4u << 20);
