@@ -3,6 +3,7 @@
 #include "daemon/daemon.h"
 
 #include <getopt.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -49,6 +50,14 @@ static int reference(void)
 	return rc == 0 ? 0 : 1;
 }
 
+/* Workers free what they allocated, a batch of answers at a time: with the library's 128 KiB each batch gave memory back to
+ * the system and took it again (measured: 9 % of a worker's CPU). */
+static void keep_memory(void)
+{
+	mallopt(M_TRIM_THRESHOLD, 16 << 20);
+	mallopt(M_TOP_PAD, 256 << 10);
+}
+
 static int run(const struct options *o)
 {
 	struct daemon *d = calloc(1, sizeof(*d));
@@ -57,6 +66,7 @@ static int run(const struct options *o)
 
 	if (!d)
 		return 1;
+	keep_memory();
 	d->opts = *o;
 	rc = daemon_start(d, &err);
 	if (rc == 0)
