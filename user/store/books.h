@@ -5,10 +5,12 @@
  * Invariants (tests cite them):
  *  B1  Transfers and usage records are never changed or deleted (triggers refuse it): a correction is another transfer.
  *  B2  A request id has at most one usage record.
- *  B3  posted_ms and transfer time never run back, and ids count in order of posting: what was read up to an id is
- * final. B4  What is posted between begin and commit is there wholly or not at all. B5  A period is settled at most
- * once, and what was settled is never changed. B6  A call's charge, overage and cost directly follow its record, in ids
- * without a gap: so they are found without an index, and a row that went missing is seen.
+ *  B3  posted_ms and transfer time never run back, nor into a settled period, and ids count in order of posting: what
+ *      was read up to an id is final.
+ *  B4  What is posted between begin and commit is there wholly or not at all.
+ *  B5  A period is settled at most once, and what was settled is never changed.
+ *  B6  A call's charge, overage and cost directly follow its record, in ids without a gap: so they are found without an
+ *      index, and a row that went missing is seen.
  */
 #ifndef STORE_BOOKS_H
 #define STORE_BOOKS_H
@@ -37,7 +39,8 @@ int store_transfer_put(struct store *s, const struct transfer *t, int64_t *ret_i
 /* Moves the write-ahead log's pages into the database file, as far as nobody reads old ones. For the writer's idle
  * moments: without it a commit does so now and then, and takes longer. */
 int store_books_checkpoint(struct store *s, struct err *err) MUST_CHECK;
-/* The largest posted_ms/time_ms so far and the largest ids, for B3; zeros in an empty database. */
+/* The largest posted_ms/time_ms so far, or where the last settled period ends when that is later, and the largest ids,
+ * for B3; zeros in an empty database. */
 struct store_books_tail {
 	int64_t time_ms, usage_id, transfer_id;
 };

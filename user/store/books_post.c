@@ -13,18 +13,15 @@ struct books_ends {
 static int read_ends(struct store *s, struct books_ends *ret, struct err *err)
 {
 	_cleanup_(query_done) struct query q = query_begin(s, STORE_SQL_BOOKS_TAIL, err);
-	int64_t usage_ms, transfer_ms;
 	int rc = query_row(&q);
 
 	if (rc <= 0)
 		return rc < 0 ? rc : err_set(err, ERR_IO, "database: no row where one always is");
-	usage_ms = sqlite3_column_int64(q.stmt, 0);
-	transfer_ms = sqlite3_column_int64(q.stmt, 1);
-	ret->tail.time_ms = usage_ms > transfer_ms ? usage_ms : transfer_ms;
-	ret->tail.usage_id = sqlite3_column_int64(q.stmt, 2);
-	ret->tail.transfer_id = sqlite3_column_int64(q.stmt, 3);
-	ret->account = sqlite3_column_int64(q.stmt, 4);
-	ret->rule = sqlite3_column_int64(q.stmt, 5);
+	ret->tail.time_ms = sqlite3_column_int64(q.stmt, 0);
+	ret->tail.usage_id = sqlite3_column_int64(q.stmt, 1);
+	ret->tail.transfer_id = sqlite3_column_int64(q.stmt, 2);
+	ret->account = sqlite3_column_int64(q.stmt, 3);
+	ret->rule = sqlite3_column_int64(q.stmt, 4);
 	return 0;
 }
 

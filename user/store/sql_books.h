@@ -103,8 +103,10 @@
 	X(BOOK_CURRENCY, "SELECT currency FROM book")                                                                  \
 	X(BOOK_CURRENCY_SET, "INSERT INTO book (one, currency) VALUES (1, ?1)")                                        \
 	/* posting */                                                                                                  \
-	X(BOOKS_TAIL, "SELECT coalesce((SELECT posted_ms FROM usage ORDER BY id DESC LIMIT 1), 0),"                    \
+	/* B3: after the last row, and after what is settled */                                                        \
+	X(BOOKS_TAIL, "SELECT max(coalesce((SELECT posted_ms FROM usage ORDER BY id DESC LIMIT 1), 0),"                \
 		      " coalesce((SELECT time_ms FROM transfers ORDER BY id DESC LIMIT 1), 0),"                        \
+		      " coalesce((SELECT max(to_ms) FROM settlements), 0)),"                                           \
 		      " coalesce((SELECT max(id) FROM usage), 0), coalesce((SELECT max(id) FROM transfers), 0),"       \
 		      " coalesce((SELECT max(id) FROM accounts), 0),"                                                  \
 		      " coalesce((SELECT max(id) FROM price_rules), 0)")                                               \

@@ -473,6 +473,39 @@ Test(books_rows, settled_once_and_for_all)
 	cr_expect_eq(store_settlement_put(s, &p, &in, 1, &oops), ERR_INVAL);
 }
 
+/* B3: a clock that jumps back after a settlement, also by another connection and after a start. */
+Test(books_rows, nothing_is_posted_into_a_settled_period)
+{
+	struct store_settlement p = settlement("2026-11"), earlier = settlement("2026-10");
+	struct store_books_tail tail;
+	struct transfer t = {.kind = TRANSFER_DEPOSIT, .debit_account = 1, .credit_account = 2, .amount_nano = 1};
+	struct account a;
+	int64_t id;
+
+	MUST(store_account_open(s, ACCOUNT_CASH, "", 1, &a, &oops));
+	MUST(store_account_open(s, ACCOUNT_TENANT, "acme", 1, &a, &oops));
+	p.from_ms = 5000;
+	p.to_ms = 9000;
+	MUST(store_settlement_put(s, &p, NULL, 0, &oops));
+	MUST(store_settlement_put(s, &earlier, NULL, 0, &oops)); /* the latest end counts, not the last one put */
+	for (int i = 0; i < 2; i++) {
+		MUST(store_books_tail(s, &tail, &oops));
+		cr_expect_eq(tail.time_ms, 9000);
+		MUST(store_books_begin(s, &oops));
+		t.time_ms = 8999;
+		cr_expect_eq(store_transfer_put(s, &t, &id, &oops), ERR_INVAL);
+		t.time_ms = 9000;
+		MUST(store_transfer_put(s, &t, &id, &oops));
+		if (i == 0) {
+			store_books_abort(s);
+			store_close(s);
+			s = fixture_books();
+		} else {
+			MUST(store_books_commit(s, &oops));
+		}
+	}
+}
+
 /* ---- invoices */
 
 struct invoice {
