@@ -23,17 +23,25 @@ static json_t *settlement_json(const struct store_settlement *p)
 
 /* ---- settling */
 
-struct settling {
-	const char *actor, *period;
-	int64_t now_ms;
-	struct store_settlement made;
-};
-
-static int settle(struct store *s, void *arg, struct err *err)
+static int put(struct store *s, void *arg, struct err *err)
 {
-	struct settling *g = arg;
+	return books_settle_put(s, arg, err);
+}
 
-	return books_settle(s, g->actor, g->period, g->now_ms, &g->made, err);
+/* Made here, beside the ledger thread: that one only stores it, so that calls don't wait for the sums of large books.
+ * When a batch came in between, it is made once more. */
+static int settle(struct admin_call *c, const char *period, int64_t now_ms, struct books_settlement *ret,
+		  struct err *err)
+{
+	int rc = ERR_BUSY;
+
+	for (unsigned tries = 0; rc == ERR_BUSY && tries < 2; tries++) {
+		books_settlement_done(ret);
+		rc = books_settle_make(c->books, c->actor, period, now_ms, ret, err);
+		if (rc == 0)
+			rc = ledger_run(c->a->o.ledger, put, ret, err);
+	}
+	return rc;
 }
 
 /* Too early is no mistake in the request: it says when it can be. */
@@ -56,25 +64,26 @@ static bool is_over(struct admin_call *c, const char *period, int64_t to_ms, int
 
 void handle_settle(struct admin_call *c)
 {
-	struct settling g = {.actor = c->actor, .now_ms = clock_wall_ms()};
+	_cleanup_(books_settlement_done) struct books_settlement made = {.n = 0};
+	int64_t from_ms, to_ms, now_ms = clock_wall_ms();
 	json_t *o = body_object(c);
-	int64_t from_ms, to_ms;
+	const char *period;
 	struct err err;
 
 	if (!o)
 		return;
-	g.period = body_string(c, o, "period", sizeof(g.made.period) - 1, true);
-	if (g.period && books_period_parse(g.period, &from_ms, &to_ms, &err) < 0)
+	period = body_string(c, o, "period", sizeof(made.head.period) - 1, true);
+	if (period && books_period_parse(period, &from_ms, &to_ms, &err) < 0)
 		reply_err(c, &err);
-	else if (g.period && is_over(c, g.period, to_ms, g.now_ms)) {
-		int rc = ledger_run(c->a->o.ledger, settle, &g, &err);
+	else if (period && is_over(c, period, to_ms, now_ms)) {
+		int rc = settle(c, period, now_ms, &made, &err);
 
 		if (rc == ERR_INVAL) /* the form is right and it is over: it doesn't go with what is settled */
 			reply_error(c, 409, "conflict", "%s", err.msg);
 		else if (rc < 0)
 			reply_err(c, &err);
 		else
-			reply_json(c, 201, settlement_json(&g.made));
+			reply_json(c, 201, settlement_json(&made.head));
 	}
 	json_decref(o);
 }
