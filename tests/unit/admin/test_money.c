@@ -532,6 +532,27 @@ Test(money, settlement_and_statements)
 	reply_done(&r);
 }
 
+/* What reads the books for a settlement is not the ledger thread: one that can't be made is refused while that thread
+ * is held, and one that can be is stored once it goes on. */
+Test(money, a_settlement_is_not_made_on_the_ledger_thread)
+{
+	struct reply r;
+	int fd;
+
+	expect_status("POST", "/admin/v1/bills/settlements", "{\"period\":\"2020-01\"}", 201, "");
+	fixture_block_ledger();
+	expect_status("POST", "/admin/v1/bills/settlements", "{\"period\":\"2020-01\"}", 409, "exists");
+	expect_status("POST", "/admin/v1/bills/settlements", "{\"period\":\"2019-12\"}", 409, "conflict");
+	fd = ask_begin("POST", "/admin/v1/bills/settlements", "{\"period\":\"2020-02\"}");
+	fixture_release_ledger();
+	r = ask_end(fd);
+	cr_expect_eq(r.status, 201, "%s", r.body);
+	reply_done(&r);
+	deposit("1");
+	fixture_call(&one);
+	expect_balance("0.997285714", "0.997285714");
+}
+
 /* ---- backup */
 
 static int64_t balance_of_copy(const char *path)
