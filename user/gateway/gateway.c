@@ -297,13 +297,17 @@ int gateway_directory_load(struct gateway *gw, const struct tenant *tenants, siz
 	return 0;
 }
 
-/* Slot and rules first, then the directory: nobody is authenticated into a slot that isn't ready. */
+/* Slot and rules first, then the directory: nobody is authenticated into a slot that isn't ready. Who is in its slot
+ * already keeps its rules, which workers are reading: they don't depend on what can change about it. */
 static int principal_publish(struct gateway *gw, struct directory *d, uint32_t subject, struct err *err)
 {
+	const struct principal *before = directory_at(gateway_directory(gw), subject);
+	bool stays = before && before->incarnation == d->by_subject[subject]->incarnation &&
+		     !strcmp(before->id, d->by_subject[subject]->id);
 	struct rulebook book;
 	int rc;
 
-	if (gw->policy) {
+	if (gw->policy && !stays) {
 		rc = rulebook_init(&book, gw->policy, d, err);
 		if (rc == 0) {
 			rc = enforce_principal(gw->kernel, d->by_subject[subject], &book, err);
