@@ -157,7 +157,7 @@ int store_usage_put(struct store *s, const struct usage_record *r, int64_t *ret_
 		return rc;
 	p->record = 0;
 	{
-		_cleanup_(query_done) struct query q = query_begin(s, STORE_SQL_USAGE_INSERT, err);
+		_cleanup_(query_release) struct query q = query_begin(s, STORE_SQL_USAGE_INSERT, err);
 
 		bind_usage(&q, r, p->tail.usage_id + 1, p->tail.transfer_id + 1);
 		rc = query_run(&q);
@@ -192,7 +192,7 @@ static int check_transfer(const struct posting *p, const struct transfer *t, str
 static int insert_transfer(struct store *s, const struct transfer *t, int64_t id, struct err *err)
 {
 	bool texts = *t->actor || *t->ref || *t->note || !t->usage_id;
-	_cleanup_(query_done) struct query q =
+	_cleanup_(query_release) struct query q =
 		query_begin(s, texts ? STORE_SQL_TRANSFER_INSERT_TEXTS : STORE_SQL_TRANSFER_INSERT, err);
 
 	query_int(&q, id);

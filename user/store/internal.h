@@ -93,6 +93,8 @@ int query_row(struct query *q) MUST_CHECK;
 /* Ready to bind again, for loops. */
 void query_again(struct query *q);
 void query_done(struct query *q);
+/* The same for a statement whose every use binds all its parameters: the values needn't be cleared in between. */
+void query_release(struct query *q);
 /* A text column copied to a buffer, cut at a character's boundary when it doesn't fit. */
 void query_column_text(struct query *q, int column, char *out, size_t size);
 /* Rows the last insert, update or delete touched. */

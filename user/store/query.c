@@ -183,6 +183,12 @@ void query_again(struct query *q)
 	q->bound = 0;
 }
 
+void query_release(struct query *q)
+{
+	if (q->stmt)
+		sqlite3_reset(q->stmt);
+}
+
 void query_done(struct query *q)
 {
 	if (!q->stmt)
