@@ -349,16 +349,24 @@ static void on_finished(struct http_exchange *x, bool complete, uint64_t bytes_s
 	if (c->upstream || !complete)
 		call_client_gone(c);
 	/* As nginx logs it: the client closed the request. */
-	if (!c->status || (!complete && c->gone))
+	if (!c->status || (!complete && c->gone && !c->broken))
 		c->status = 499;
 	meters_call(c, clock_mono_ns());
 	c->x = NULL;
 	call_leave(c);
 }
 
+/* A call whose charge is being committed ends by itself in a moment: it isn't charged for an answer that it never got.
+ */
 void call_abort(struct call *c)
 {
+	if (c->waits_for_commit)
+		return;
 	call_enter(c);
+	/* What was under way breaks off here, and it's we who break it: no answer to keep or to charge as if it were
+	 * whole. */
+	if (c->upstream && !c->gone)
+		c->broken = true;
 	call_cancel_upstream(c);
 	call_meter(c);
 	money_end(c);
