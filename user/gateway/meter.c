@@ -33,8 +33,8 @@ static int read_report(struct call *c, struct usage *ret, bool *ret_inconsistent
 		*ret_inconsistent = c->events.usage_inconsistent;
 		return c->events.usage_malformed ? ERR_INVAL : c->events.have_usage ? 0 : ERR_NOT_FOUND;
 	case CALL_MODE_BUFFER:
-		if (c->upstream_status != 200 || c->broken || !c->answer.data)
-			return ERR_NOT_FOUND;
+		if (c->upstream_status != 200 || c->broken || !c->upstream_done_ns || !c->answer.data)
+			return ERR_NOT_FOUND; /* half an answer isn't a malformed one */
 		return openai_answer_usage(c->answer.data, c->answer.len, ret, ret_inconsistent);
 	case CALL_MODE_RAW:
 		return c->broken ? ERR_NOT_FOUND : openai_tail_usage(c->tail, ret, ret_inconsistent);
