@@ -33,6 +33,10 @@ struct admin_call {
 	char part[128]; /* what stands for {id} or {list} in the path, decoded */
 };
 
+/* ---- position.c: jobs of the long lane only */
+int64_t position_load(struct admin_call *c); /* 0: from the start */
+void position_save(struct admin_call *c, int64_t usage_id);
+
 /* ---- reply.c */
 void reply_json(struct admin_call *c, int status, json_t *body); /* takes the reference; NULL = out of memory */
 void reply_text(struct admin_call *c, int status, const char *type, struct buf *text);

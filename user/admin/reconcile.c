@@ -31,11 +31,16 @@ uint64_t admin_discrepancies_open(const struct admin *a)
 static int reconcile(struct admin_call *c, bool full, struct books_report *report, struct err *err)
 {
 	int64_t last = 0;
-	int rc = books_reconcile(c->books, full, c->a->reconciled_upto, clock_wall_ms(), report, &last, err);
+	int rc;
 
+	if (!full && !c->a->reconciled_upto)
+		c->a->reconciled_upto = position_load(c);
+	rc = books_reconcile(c->books, full, c->a->reconciled_upto, clock_wall_ms(), report, &last, err);
 	if (rc == 0 && report->n_first)
 		rc = ledger_run(c->a->o.ledger, record, report, err);
 	if (rc == 0) {
+		if (last != c->a->reconciled_upto)
+			position_save(c, last);
 		c->a->reconciled_upto = last;
 		discrepancies_count(c);
 	}

@@ -208,9 +208,10 @@ static void view_report(struct buf *out, json_t *json, int64_t now_ms)
 			   differences - (json_int_t)json_array_size(rows));
 	buf_puts(out, json_array_size(rows) ? "\n" : "");
 	view_value(out, json_object_get(json, "records_checked"), VIEW_NUMBER, now_ms);
-	buf_puts(out, " records checked in ");
+	buf_puts(out, json_integer_value(json_object_get(json, "records_checked")) == 1 ? " record checked in "
+											: " records checked in ");
 	view_value(out, json_object_get(json, "took_ms"), VIEW_WAIT_MS, now_ms);
-	buf_printf(out, ": %" JSON_INTEGER_FORMAT " differences; %" JSON_INTEGER_FORMAT " discrepancies are open\n",
+	buf_printf(out, ": differences: %" JSON_INTEGER_FORMAT "; open discrepancies: %" JSON_INTEGER_FORMAT "\n",
 		   differences, json_integer_value(json_object_get(json, "open")));
 }
 
