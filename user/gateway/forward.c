@@ -177,9 +177,7 @@ enum call_step call_forward(struct call *c)
 {
 	const struct worker_pool *pool = c->wc->pools[c->deployment->provider->index];
 	struct upstream_send send = {.method = "POST", .path = upstream_paths[c->route]};
-	struct upstream_request *request = NULL;
 	const char *body;
-	unsigned attempt;
 	struct err err;
 	size_t len;
 	int rc;
@@ -215,15 +213,9 @@ enum call_step call_forward(struct call *c)
 	/* Before it starts: a crash in between must not leave a forwarded call that looks as if it weren't. */
 	if (c->hold)
 		ledger_hold_forwarded(c->hold, c->rule, c->req.prompt_tokens_estimate, c->req.stream);
-	attempt = c->attempts;
-	rc = upstream_start(pool->pool, &send, &events, c, &request, &err);
-	/* `failed` may have come from inside: the call is then answered, or already on its way elsewhere. */
-	if (c->attempts != attempt || c->status)
-		return CALL_DONE;
-	c->upstream = request;
-	c->reached |= rc == 0; /* as far as we know */
+	rc = upstream_start(pool->pool, &send, &events, c, &c->upstream, &err); /* never calls back from inside */
+	c->reached |= rc == 0;                                                  /* as far as we know */
 	if (rc < 0) {
-		c->upstream = NULL;
 		call_load_end(c);
 		c->crowded |= rc == ERR_FULL;
 		call_log(c, LOG_ERROR, "provider %s: %s", c->deployment->provider->conf->name, err.msg);

@@ -86,7 +86,7 @@ static void on_decided(struct ledger_claim *claim, int rc)
 	call_enter(c);
 	c->claiming = false;
 	c->claimed = rc == 0 && claim->result == LEDGER_CLAIM_NEW;
-	if (!c->x || c->gone) {
+	if (!c->x || c->gone || c->status) { /* the client left, or the worker was stopped and answered */
 		money_end(c);
 	} else if (rc < 0) {
 		refuse(c, OPENAI_MONEY_UNAVAILABLE, NULL);
@@ -171,13 +171,15 @@ static void release_claim(struct call *c)
 
 /* ---- hold */
 
-/* Of the deployments that can be had: the dearest. Those without a price get no calls. ERR_NOT_FOUND: none has one. */
+/* Of the deployments that can be had: the dearest. Those without a price, or with a worst case that is no amount, get
+ * no calls. ERR_NOT_FOUND: none has a price; ERR_RANGE: none of those that have one is left. */
 static int worst_case(struct call *c, int64_t *ret_nano)
 {
 	const struct pricing *p = c->wc->pricing;
 	unsigned per_token = c->wc->catalog->conf->billing.hold_bytes_per_token;
 	uint64_t input = (c->req.text_bytes + per_token - 1) / per_token + c->req.files * FILE_TOKENS_WORST;
 	uint64_t output = call_output_cap(c);
+	bool too_dear = false;
 	int64_t worst = -1;
 
 	for (unsigned i = 0; i < c->model->n_deployments; i++) {
@@ -192,14 +194,19 @@ static int worst_case(struct call *c, int64_t *ret_nano)
 			c->tried |= 1ull << i;
 			continue;
 		}
+		if (price_worst(r, input, output, &nano) < 0) { /* others may serve it */
+			c->tried |= 1ull << i;
+			too_dear = true;
+			continue;
+		}
 		c->supply[i / 32] |= (uint64_t)s << (i % 32 * 2);
-		if (price_worst(r, input, output, &nano) < 0)
-			return ERR_RANGE;
 		if (nano > worst)
 			worst = nano;
 	}
+	if (worst < 0)
+		return too_dear ? ERR_RANGE : ERR_NOT_FOUND;
 	*ret_nano = worst;
-	return worst < 0 ? ERR_NOT_FOUND : 0;
+	return 0;
 }
 
 static enum call_step refuse_hold(struct call *c, int rc, const struct err *err)
@@ -331,12 +338,22 @@ static void charge(struct call *c, struct usage_record *r)
 		c->usage = (struct usage){0};
 }
 
+/* With what leaves only after the record is committed: a collected answer, a stream's end. */
+static uint64_t answer_bytes(const struct call *c)
+{
+	if (c->gone || c->broken)
+		return c->body_bytes;
+	if (c->mode == CALL_MODE_BUFFER)
+		return c->upstream_status == 200 ? c->answer.len : 0;
+	return c->body_bytes + (c->mode == CALL_MODE_EVENTS ? c->events.held.len : 0);
+}
+
 static void post(struct call *c)
 {
 	struct usage_record *r = &c->job.record;
-	uint64_t now = clock_mono_ns();
+	uint64_t now = clock_mono_ns(), latency_us;
 
-	if (c->claimed && c->broken) { /* N4 */
+	if (c->claimed && (c->broken || !c->upstream_status)) { /* N4: nothing to keep, so the key will be used again */
 		c->source = USAGE_NONE;
 		c->usage = (struct usage){0};
 	}
@@ -350,8 +367,9 @@ static void post(struct call *c)
 	r->flags = c->usage_flags | (c->mode == CALL_MODE_EVENTS ? USAGE_FLAG_STREAM : 0) |
 		   (c->gone ? USAGE_FLAG_CLIENT_GONE : 0) | (c->broken ? USAGE_FLAG_BROKEN : 0);
 	r->status = c->gone ? 499 : c->status ? c->status : c->upstream_status;
-	r->latency_us = (uint32_t)((now - c->received_ns) / 1000);
-	r->bytes = c->body_bytes;
+	latency_us = (now - c->received_ns) / 1000;
+	r->latency_us = latency_us > UINT32_MAX ? UINT32_MAX : (uint32_t)latency_us;
+	r->bytes = answer_bytes(c);
 	c->job.provider = c->deployment->provider->conf->name;
 	c->job.lane = c->w->index;
 	c->job.done = on_settled;
