@@ -265,8 +265,11 @@ static int bind_account(struct gateway *gw, const struct tenant *t, struct err *
 	if (!gw->ledger)
 		return 0;
 	rc = pricing_tier(&gw->tiers, t->tier, &tier, err);
-	if (rc == 0 && gw->tiers.n != before)
+	if (rc == 0 && gw->tiers.n != before) {
 		rc = reprice(gw, gw->policy, err);
+		if (rc < 0)
+			gw->tiers.n = before; /* else the next of that tier would be bound without prices */
+	}
 	return rc < 0 ? rc : ledger_account_bind(gw->ledger, t->id, t->subject, tier, err);
 }
 
