@@ -223,7 +223,7 @@ static void add_settlement(struct books_report *r, const struct store_settlement
 	char subject[BOOKS_SUBJECT_MAX];
 
 	snprintf(subject, sizeof(subject), "settlement %s", p->period);
-	snprintf(d.text, sizeof(d.text), "%s", text);
+	snprintf(d.text, sizeof(d.text), "%.*s", (int)sizeof(d.text) - 1, text);
 	books_report_add(r, &d, subject);
 }
 

@@ -256,17 +256,23 @@ int books_settle_make(struct store *s, const char *actor, const char *period, in
 {
 	struct books_figures_opts o = {.period = period, .closed = true};
 	struct books_figures f _cleanup_(books_figures_done) = {0};
+	struct store_settlement last = {0};
 	int rc = check_settleable(s, period, now_ms, err);
 
+	/* Before the figures: what is posted while they are made is then seen by books_settle_put. */
+	if (rc == 0)
+		rc = books_period_parse(period, &last.from_ms, &last.to_ms, err);
+	if (rc == 0)
+		rc = find_last_ids(s, &last, err);
 	if (rc == 0)
 		rc = books_figures_make(s, &o, &f, err);
 	if (rc < 0)
 		return rc;
 	f.head.settled_ms = now_ms;
 	snprintf(f.head.actor, sizeof(f.head.actor), "%s", actor);
-	rc = find_last_ids(s, &f.head, err);
-	if (rc == 0)
-		rc = seal(&f.head, &f.lines, err);
+	f.head.last_usage_id = last.last_usage_id;
+	f.head.last_transfer_id = last.last_transfer_id;
+	rc = seal(&f.head, &f.lines, err);
 	if (rc < 0)
 		return rc;
 	ret->head = f.head;
