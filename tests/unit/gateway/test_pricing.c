@@ -126,6 +126,61 @@ Test(pricing, the_latest_row_in_effect_counts, .init = setup, .fini = teardown)
 	}
 }
 
+/* A row that isn't in effect yet takes nothing away from the wider one behind it, and is the next change. */
+Test(pricing, a_narrow_row_waits_for_its_time, .init = setup, .fini = teardown)
+{
+	static const char narrow[] =
+		"    - {provider: a, model: \"up-1\", input: 7, output: 7, effective: 2027-01-01T00:00:00Z}\n"
+		"    - {provider: \"*\", model: \"*\", input: 5, output: 5}\n";
+	static const struct {
+		int64_t now_ms, next_ms, m1_nano;
+	} table[] = {{T2026, T2027, 5000}, {T2027 - 1, T2027, 5000}, {T2027, 0, 7000}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		struct pricing *p = make(narrow, "", NULL, table[i].now_ms);
+
+		cr_expect_eq(p->unpriced, 0);
+		cr_expect_eq(p->next_change_ms, table[i].next_ms, "row %zu: next %lld", i,
+			     (long long)p->next_change_ms);
+		cr_expect_eq(pricing_rule(p, deployment("m1"), 0, SUPPLY_SCARCE)->rate_nano[TOKEN_INPUT],
+			     table[i].m1_nano * 1000000, "row %zu", i);
+		cr_expect_eq(pricing_rule(p, deployment("m2"), 0, SUPPLY_SCARCE)->rate_nano[TOKEN_INPUT], 5000000000,
+			     "row %zu: the other model", i);
+		pricing_free(p);
+	}
+}
+
+static int read_rule(struct store *s, void *arg, struct err *err)
+{
+	struct price_rule *r = arg;
+
+	return store_price_rule_get(s, r->id, r, err);
+}
+
+/* R1: by its id the books give back what a call was priced by. */
+Test(pricing, the_books_have_every_rule, .init = setup, .fini = teardown)
+{
+	struct pricing *p = make(rows, "", NULL, T2026);
+
+	for (unsigned t = 0; t < tiers.n; t++)
+		for (int s = 0; s < SUPPLY_STATES; s++) {
+			const struct price_rule *r = pricing_rule(p, deployment("m1"), t, (enum price_supply)s);
+			struct price_rule stored = {.id = r->id};
+			struct err err;
+
+			cr_assert_eq(ledger_run(ledger, read_rule, &stored, &err), 0, "%s", err.msg);
+			cr_expect_str_eq(stored.tier, tiers.name[t]);
+			cr_expect_str_eq(stored.model, "m1");
+			cr_expect_str_eq(stored.upstream_model, "up-1");
+			cr_expect_eq((int)stored.supply, s);
+			cr_expect_eq(stored.rate_nano[TOKEN_OUTPUT], r->rate_nano[TOKEN_OUTPUT]);
+			cr_expect_eq(stored.tier_margin_e4, t ? 2500 : 1500, "tier %s", tiers.name[t]);
+			cr_expect_eq(stored.supply_factor_e4, r->supply_factor_e4);
+			cr_expect_eq(stored.effective_ms, T2026);
+		}
+	pricing_free(p);
+}
+
 Test(pricing, without_a_row_there_is_no_rule, .init = setup, .fini = teardown) /* R3 */
 {
 	struct pricing *p = make(rows, "", NULL, T2026);
