@@ -222,6 +222,11 @@ class Bench(Stack):
         """Waits until no call is under way."""
         wait_for("no hold open", lambda: self.admin("GET", "/admin/v1/bills/holds")[1]["holds"] == [], 60)
 
+    def recorded(self, after_id, n=1):
+        """Waits until n calls have got their records: one whose client went at once may not have begun yet."""
+        wait_for(f"{n} records", lambda: self.rows("SELECT count(*) AS n FROM usage WHERE id > ?", after_id)[0]["n"] >= n, 60)
+        self.settled()
+
     # ---- checks
     def price_faults(self, after_id=0, factor=1):
         """What is wrong with the amounts of the records after one, in words."""

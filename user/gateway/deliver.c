@@ -161,9 +161,12 @@ static void raw_feed(struct call *c, const char *data, size_t len)
 {
 	if (c->tail)
 		openai_tail_feed(c->tail, data, len);
-	stream_write(c, data, len);
-	if (c->hold)
+	if (c->hold) { /* before it is written, as feed_events */
+		c->body_bytes += len;
 		ledger_hold_delivered(c->hold, call_estimate(c).output_tokens);
+		c->body_bytes -= len;
+	}
+	stream_write(c, data, len);
 }
 
 void deliver_head(struct call *c, const struct upstream_head *h)
@@ -343,7 +346,7 @@ static bool finish_in_own_words(struct call *c)
 	}
 	if (s >= 500)
 		meters_upstream_error(c, "server_error");
-	if (s < 200 || (s >= 300 && s < 400) || (s >= 400 && !is_type(passed_type(c), "application/json"))) {
+	if ((s < 400 && s != 200) || (s >= 400 && !is_type(passed_type(c), "application/json"))) {
 		call_error(c, s >= 400 && s < 500 ? s : 502, "server_error", "upstream_failed", NULL,
 			   "The provider answered with something that is no answer of its API.");
 		return true;

@@ -118,6 +118,20 @@ int ledger_start(struct ledger *l, struct err *err)
 	return 0;
 }
 
+/* The store failed until the end. Their holds stay in the file; their calls may be gone before the ledger is freed. */
+static void pending_forget(struct ledger *l)
+{
+	while (l->pending) {
+		struct ledger_job *job = l->pending;
+
+		l->pending = job->next;
+		if (job->state == JOB_EXPIRY)
+			free(job);
+	}
+	l->pending_tail = &l->pending;
+	l->n_pending = 0;
+}
+
 void ledger_stop(struct ledger *l)
 {
 	if (!l->started)
@@ -126,6 +140,7 @@ void ledger_stop(struct ledger *l)
 	writer_wake(l);
 	pthread_join(l->thread, NULL);
 	l->started = false;
+	pending_forget(l);
 	if (l->store && l->to_roll_up && store_books_roll_up(l->store, NULL) == 0) /* else the next start's does it */
 		l->to_roll_up = false;
 	if (slots_flush(&l->slots, NULL) < 0) {
@@ -138,13 +153,6 @@ void ledger_free(struct ledger *l)
 	if (!l)
 		return;
 	ledger_stop(l);
-	while (l->pending) { /* the store failed until the end; their holds stay in the file */
-		struct ledger_job *job = l->pending;
-
-		l->pending = job->next;
-		if (job->state == JOB_EXPIRY)
-			free(job);
-	}
 	store_close(l->store);
 	payables_forget(l);
 	claims_done(l);
