@@ -237,7 +237,7 @@ static void put_totals(const struct books_view *v, struct buf *out)
 	struct books_margin m;
 
 	books_view_margin(v, &m);
-	buf_printf(out, "\nResult (%" PRIu64 " calls)\n", v->head->calls);
+	buf_printf(out, "\nResult (%" PRIu64 " call%s)\n", v->head->calls, v->head->calls == 1 ? "" : "s");
 	put_pair(&t, "charges", v->head->price_nano);
 	put_pair(&t, "less refunds", negative(v->head->refunds_nano));
 	put_pair(&t, "less compensation (SLA)", negative(v->head->sla_nano));
