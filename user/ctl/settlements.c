@@ -11,7 +11,7 @@
 
 static const struct view_column settlement_columns[] = {
 	{"period", "PERIOD", VIEW_TEXT},    {"settled_ms", "SETTLED (UTC)", VIEW_WHEN},
-	{"calls", "CALLS", VIEW_NUMBER},    {"price", "REVENUE", VIEW_MONEY},
+	{"calls", "CALLS", VIEW_NUMBER},    {"price", "CHARGES", VIEW_MONEY},
 	{"refunds", "REFUNDS", VIEW_MONEY}, {"sla", "SLA CREDITS", VIEW_MONEY},
 	{"cost", "COST", VIEW_MONEY},       {"currency", "CURRENCY", VIEW_TEXT},
 	{"actor", "BY", VIEW_TEXT},         {NULL, NULL, VIEW_TEXT},
