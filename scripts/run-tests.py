@@ -113,7 +113,8 @@ def sanitizer_env(env, folder):
     os.chmod(folder, 0o1777)
     log = f"log_path={folder}/report"
     return dict(env, ASAN_OPTIONS=f"{log}:exitcode=99:detect_leaks=1:strict_string_checks=1", TSAN_OPTIONS=f"{log}:exitcode=66:second_deadlock_stack=1",
-                UBSAN_OPTIONS=f"{log}:print_stacktrace=1", LSAN_OPTIONS="print_suppressions=0")
+                UBSAN_OPTIONS=f"{log}:print_stacktrace=1",
+                LSAN_OPTIONS=f"print_suppressions=0:suppressions={os.path.join(ROOT, 'tests', 'lsan.supp')}")
 
 
 def read_reports(folder):
