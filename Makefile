@@ -120,14 +120,17 @@ unit: $(UNIT_BINS)
 # ---- threaded unit tests, and more of their kind in tests/tsan, for ThreadSanitizer: with main of tests/tsan/shim
 # instead of Criterion's (built with SAN=thread). The daemon's part is tests/tsan/daemon.test.
 TSAN_ROOMS := shared guard observe event upstream ledger
+# Finance's side of the books has one thread.
+TSAN_SKIP := tests/unit/ledger/test_books%.c
+tsan_sources = $(filter-out $(TSAN_SKIP),$(wildcard tests/unit/$(1)/*.c)) $(wildcard tests/tsan/$(1)_*.c) tests/tsan/shim/shim.c
 SHIM_OBJ = $(patsubst %.c,$(BUILD)/shim/%.o,$(1))
 $(BUILD)/shim/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -Itests/tsan/shim -c $< -o $@
 define tsan_program
-$(BUILD)/threads/$(1): $(call SHIM_OBJ,$(wildcard tests/unit/$(1)/*.c tests/tsan/$(1)_*.c) tests/tsan/shim/shim.c) $(UNIT_ARCHIVES_$(1))
+$(BUILD)/threads/$(1): $(call SHIM_OBJ,$(call tsan_sources,$(1))) $(UNIT_ARCHIVES_$(1))
 	@mkdir -p $$(@D)
-	$(CC) $(LDFLAGS) -o $$@ $(call SHIM_OBJ,$(wildcard tests/unit/$(1)/*.c tests/tsan/$(1)_*.c) tests/tsan/shim/shim.c) \
+	$(CC) $(LDFLAGS) -o $$@ $(call SHIM_OBJ,$(call tsan_sources,$(1))) \
 		-Wl,--start-group $$(UNIT_ARCHIVES_$(1)) -Wl,--end-group $(LIBS)
 endef
 $(foreach r,$(TSAN_ROOMS),$(eval $(call tsan_program,$(r))))
