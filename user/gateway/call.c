@@ -279,7 +279,6 @@ void call_client_gone(struct call *c)
 		return;
 	if (!c->hold || !conf->billing.drain_timeout_ms) {
 		call_cancel_upstream(c);
-		call_meter(c);
 		money_end(c);
 		return;
 	}
@@ -297,7 +296,6 @@ void call_tick(struct call *c, uint64_t now_ns)
 	call_enter(c);
 	if (c->drain_until_ns && now_ns >= c->drain_until_ns && c->upstream) {
 		call_cancel_upstream(c);
-		call_meter(c);
 		money_end(c);
 	}
 	/* The charge can't be committed: the client must not wait for ever, nor take its answer for complete. */
@@ -368,7 +366,6 @@ void call_abort(struct call *c)
 	if (c->upstream && !c->gone)
 		c->broken = true;
 	call_cancel_upstream(c);
-	call_meter(c);
 	money_end(c);
 	if (c->x) {
 		http_close_after(c->x);

@@ -231,7 +231,6 @@ static bool drain_goes_on(struct call *c, size_t len)
 	if (!c->gone || c->drained_bytes <= c->wc->catalog->conf->billing.drain_bytes_max)
 		return true;
 	call_cancel_upstream(c);
-	call_meter(c);
 	money_end(c);
 	return false;
 }
@@ -263,7 +262,6 @@ void deliver_failed(struct call *c, int code)
 			   NULL, "The provider's answer broke off.");
 		return;
 	}
-	call_meter(c);
 	money_end(c);
 	if (c->mode == CALL_MODE_EVENTS) {
 		buf_reset(out);

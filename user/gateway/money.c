@@ -383,11 +383,11 @@ static void post(struct call *c)
 
 void money_end(struct call *c)
 {
+	call_meter(c);
 	if (!c->hold) {
 		release_claim(c);
 		return;
 	}
-	call_meter(c);
 	if (c->reached) {
 		post(c);
 		return;

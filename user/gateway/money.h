@@ -10,7 +10,8 @@
 
 #include "gateway/call.h"
 
-/* Ends the hold and the claim without making anybody wait: for answers that aren't charged, and clients that are gone.
+/* Meters the call, if it wasn't yet, and ends the hold and the claim without making anybody wait: for answers that
+ * aren't charged, and clients that are gone.
  */
 void money_end(struct call *c);
 /* What goes to the client is also kept for its idempotency key. */

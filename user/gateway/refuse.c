@@ -76,7 +76,6 @@ void call_error_with(struct call *c, struct answer_headers *a, int status, const
 	if (!c->status)
 		c->status = status;
 	/* Nobody is charged for an error of ours, so that it needn't wait. */
-	call_meter(c);
 	money_end(c);
 	if (!c->x || c->gone)
 		return;
