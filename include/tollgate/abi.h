@@ -84,6 +84,13 @@ struct tg_rate_block {
 	struct tg_rate rate[TG_DIM_COUNT];
 };
 
+/* State of one route, by enum tg_route. While every deployment that could serve it has its circuit open, requests are
+ * answered 503 at the NIC until the first of them may be probed: the word is a time, so that probes get through also
+ * when no daemon clears it. */
+struct tg_route_state {
+	__u64 open_until_ns; /* CLOCK_MONOTONIC; 0 = usable */
+};
+
 #define TG_SUBJECT_DISABLED 1u
 #define TG_SUBJECT_BLOCKED 2u
 struct tg_subject {
@@ -310,6 +317,7 @@ _Static_assert((int)TG_REASON_COUNT <= (int)TG_STATS_STRIDE, "reasons fit the st
  * tg_buckets       ARRAY, mmap                u32 (subject)       struct tg_bucket_block
  * tg_rates         ARRAY, mmap                u32 (bank, subject) struct tg_rate_block
  * tg_subjects      ARRAY, mmap                u32 (subject)       struct tg_subject
+ * tg_routes        ARRAY, mmap                u32 (route)         struct tg_route_state [TG_DIM_COUNT]
  * tg_keys          HASH                       u64                 struct tg_key_entry
  * tg_net_state     LRU_HASH                   struct tg_net_key   struct tg_net_value
  * tg_net_all       ARRAY, 1                   u32                 struct tg_net_value

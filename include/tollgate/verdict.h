@@ -55,7 +55,9 @@
 	X(FLOW_RETRANSMIT, "flow_retransmit", "refused request seen again: same answer again") \
 	X(FLOW_CLOSE, "flow_close", "closing a refused flow")                           \
 	X(TOO_LARGE, "too_large", "request could never fit its token limit")            \
-	X(INTERNAL, "internal", "a helper failed; passed to the daemon")
+	X(INTERNAL, "internal", "a helper failed; passed to the daemon")                \
+	X(CIRCUIT_OPEN, "circuit_open", "every deployment behind the route has its circuit open")   \
+	X(BULKHEAD_FULL, "bulkhead_full", "too many calls of the tenant or the deployment under way")
 
 enum tg_verdict {
 #define X(sym, name, text) TG_VERDICT_##sym,

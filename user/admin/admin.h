@@ -42,6 +42,23 @@ struct admin_deployment {
 };
 typedef int (*admin_price_cb)(const struct price_rule *r, const struct admin_deployment *d, void *cb_arg);
 
+/* A deployment's circuit breaker as it stands. */
+struct admin_breaker {
+	const char *deployment; /* "PROVIDER/MODEL" */
+	const char *provider, *model;
+	const char *models; /* public names it serves, joined by ", " */
+	unsigned state, force, openings; /* guard/breaker.h */
+	unsigned consecutive, total, failed; /* of the window */
+	unsigned probes_running, probes_ok;
+	uint64_t until_ms;      /* left of the open time */
+	uint64_t cooling_ms;    /* left of the provider's Retry-After */
+	bool quota_exhausted;   /* that is why it cools */
+	unsigned inside, waiting, concurrent; /* bulkhead; concurrent 0 = no bound */
+	uint64_t latency_us;    /* to the first byte, smoothed */
+	int64_t changed_ms;     /* Unix time; 0 = never */
+};
+typedef int (*admin_breaker_cb)(const struct admin_breaker *b, void *cb_arg);
+
 /* What the control API asks of the gateway: rooms on one floor don't see each other, so the daemon hands these in. */
 struct admin_ops {
 	int (*policy_apply)(void *arg, struct policy *p, uint32_t *ret_generation, struct err *err);
@@ -59,6 +76,10 @@ struct admin_ops {
 	 * other than 0 ends the walk and is returned. ERR_NOT_FOUND: no such model. */
 	int (*prices_each)(void *arg, const char *model, const char *tier, admin_price_cb cb, void *cb_arg,
 			   struct err *err);
+	/* Sorted by deployment. */
+	int (*breakers_each)(void *arg, admin_breaker_cb cb, void *cb_arg, struct err *err);
+	/* force: guard/breaker.h. Stored and audited as `actor`'s. ERR_NOT_FOUND. */
+	int (*breaker_force)(void *arg, const char *actor, const char *deployment, unsigned force, struct err *err);
 	void *arg;
 };
 

@@ -1,5 +1,7 @@
 #include "base/buf.h"
 
+#include "base/json_text.h"
+
 #include "base/utf8.h"
 
 #include <stdio.h>
@@ -130,51 +132,10 @@ char *buf_steal(struct buf *b)
 	return s;
 }
 
-static void put_json_char(struct buf *b, unsigned char c)
-{
-	switch (c) {
-	case '"':
-		buf_puts(b, "\\\"");
-		break;
-	case '\\':
-		buf_puts(b, "\\\\");
-		break;
-	case '\n':
-		buf_puts(b, "\\n");
-		break;
-	case '\r':
-		buf_puts(b, "\\r");
-		break;
-	case '\t':
-		buf_puts(b, "\\t");
-		break;
-	default:
-		if (c < 0x20 || c == 0x7f)
-			buf_printf(b, "\\u%04x", c);
-		else
-			buf_putc(b, (char)c);
-	}
-}
-
 int buf_put_json_string(struct buf *b, const char *s, size_t len)
 {
-	const unsigned char *p = (const unsigned char *)s;
-	size_t i = 0;
-
 	buf_putc(b, '"');
-	while (i < len) {
-		size_t n = utf8_sequence_len(s + i, len - i);
-
-		if (n == 0) {
-			buf_puts(b, "\\ufffd");
-			i++;
-		} else if (n == 1) {
-			put_json_char(b, p[i++]);
-		} else {
-			buf_append(b, p + i, n);
-			i += n;
-		}
-	}
+	json_escape(s, len, b);
 	buf_putc(b, '"');
 	return b->failed ? ERR_NOMEM : 0;
 }

@@ -1,5 +1,6 @@
 #include "base/json_scan.h"
 
+#include "base/json_text.h"
 #include "base/num.h"
 #include "base/utf8.h"
 
@@ -221,44 +222,6 @@ static const char *skip_scalar(struct scan *s, const char *p, struct json_span *
 
 /* ---- names */
 
-static unsigned hex_value(char c)
-{
-	return c <= '9' ? (unsigned)(c - '0') : (unsigned)((c | 0x20) - 'a' + 10);
-}
-
-static unsigned hex4(const char *p)
-{
-	return hex_value(p[0]) << 12 | hex_value(p[1]) << 8 | hex_value(p[2]) << 4 | hex_value(p[3]);
-}
-
-/* One escape of a checked string as UTF-8 into out[4]; returns what follows it. Surrogate pairs are joined, a lone
- * surrogate gives its three-byte form, which equals no valid text. */
-static const char *unescape(const char *p, const char *end, char out[4], size_t *ret_len)
-{
-	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-	unsigned u, low;
-
-	if (p[1] != 'u') {
-		out[0] = to[strchr(from, p[1]) - from];
-		*ret_len = 1;
-		return p + 2;
-	}
-	u = hex4(p + 2);
-	p += 6;
-	if (u >= 0xd800 && u < 0xdc00 && end - p >= 6 && p[0] == '\\' && p[1] == 'u') {
-		low = hex4(p + 2);
-		if (low >= 0xdc00 && low < 0xe000) {
-			u = 0x10000 + ((u - 0xd800) << 10) + (low - 0xdc00);
-			p += 6;
-		}
-	}
-	*ret_len = u < 0x80 ? 1 : u < 0x800 ? 2 : u < 0x10000 ? 3 : 4;
-	for (size_t i = *ret_len; i-- > 1; u >>= 6)
-		out[i] = (char)(0x80 | (u & 0x3f));
-	out[0] = (char)(*ret_len == 1 ? u : (0xf00u >> *ret_len & 0xf0) | u);
-	return p;
-}
-
 /* A checked string between its quotes against text. */
 static bool string_is(const char *p, size_t len, bool escaped, const char *text, size_t text_len)
 {
@@ -270,7 +233,7 @@ static bool string_is(const char *p, size_t len, bool escaped, const char *text,
 		return len == text_len && memcmp(p, text, len) == 0;
 	while (p < end) {
 		if (*p == '\\') {
-			p = unescape(p, end, c, &n);
+			p = json_unescape_one(p, end, c, &n);
 		} else {
 			c[0] = *p++;
 			n = 1;

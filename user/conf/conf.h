@@ -4,6 +4,7 @@
 #define CONF_CONF_H
 
 #include "conf/errors.h"
+#include "model/provider.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,10 +17,11 @@ struct conf_listen {
 
 struct conf_provider {
 	char *name;
-	char *kind;     /* "openai" (others with issue 4) */
+	unsigned kind;  /* enum provider_kind */
 	char *base_url; /* http(s)://host[:port][/prefix] */
 	char *api_key;  /* resolved secret, never logged; "" = none */
 	char *ca_file;  /* NULL = the system's */
+	char *api_version; /* "" = the default of its kind (dialect.h, struct dialect_upstream) */
 };
 
 struct conf_deployment {
@@ -27,7 +29,10 @@ struct conf_deployment {
 	char *upstream_model;
 	unsigned weight;   /* 1..1000 */
 	unsigned priority; /* 0 first */
-	unsigned concurrency; /* calls it takes at a time, for utilisation (supply and demand); 0 = not known */
+	/* Calls it takes at a time: its bulkhead, in place of the policy's, and what utilisation (supply and demand) is
+	 * measured against; 0 = not known. */
+	unsigned concurrency;
+	uint64_t requests_per_minute, tokens_per_minute; /* of the provider's limits, ours to use; 0 = none */
 };
 
 struct conf_model {

@@ -23,11 +23,15 @@ static const char *broken_model(const char *name, size_t len)
 	return len && len <= 128 ? NULL : "is no good model name; 1 to 128 characters";
 }
 
-static const struct schema_choice provider_kinds[] = {{"openai", 0}, {0}};
+static const struct schema_choice provider_kinds[] = {{"openai", PROVIDER_OPENAI},
+						      {"anthropic", PROVIDER_ANTHROPIC},
+						      {"gemini", PROVIDER_GEMINI},
+						      {"azure", PROVIDER_AZURE},
+						      {0}};
 
 static const struct schema_field provider_fields[] = {
 	{.name = "kind",
-	 .type = SCHEMA_WORD,
+	 .type = SCHEMA_CHOICE,
 	 .offset = offsetof(struct conf_provider, kind),
 	 .choices = provider_kinds,
 	 .required = true,

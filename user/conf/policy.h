@@ -78,6 +78,34 @@ struct policy_prices {
 	size_t n_costs;
 };
 
+/* How failures are kept apart; the defaults are guard's (breaker.h, bulkhead.h, retry.h). */
+struct policy_bulkhead {
+	unsigned concurrent; /* 0 = no bound */
+	unsigned queue;      /* 0 = full is refused at once */
+	uint64_t wait_ns;
+};
+struct policy_tenant_bulkhead {
+	char *tenant;
+	struct policy_bulkhead rule; /* what the file leaves out is inherited */
+};
+struct policy_faults {
+	struct {
+		unsigned consecutive_failures, failure_rate_e4, min_requests, probes;
+		uint64_t window_ns, open_ns, open_max_ns;
+		uint64_t cooldown_ns;       /* of a provider's 429 that names no Retry-After */
+		uint64_t quota_cooldown_ns; /* of a quota that is exhausted, likewise */
+		uint64_t cooldown_max_ns;   /* longer ones are cut to it */
+	} breakers;
+	struct {
+		struct policy_bulkhead deployment, tenant;
+		struct policy_tenant_bulkhead *tenants; /* sorted by tenant */
+		size_t n_tenants;
+	} bulkheads;
+	struct {
+		unsigned share_e4, reserve, attempts;
+	} retries;
+};
+
 struct policy {
 	int64_t version_id; /* of the store; set by who applies it, 0 = not stored */
 	bool shadow;        /* all limits */
@@ -96,6 +124,7 @@ struct policy {
 		unsigned events_per_second; /* per CPU, default 100 */
 	} nic;
 	struct policy_prices prices;
+	struct policy_faults faults;
 	struct policy_list_entry *allow, *block; /* sorted, no entry twice, none in both */
 	size_t n_allow, n_block;
 };

@@ -18,6 +18,7 @@ static const struct {
 } stages[CALL_STAGES] = {
 	[CALL_AUTHENTICATE] = {"authenticate", call_authenticate},
 	[CALL_PARSE] = {"parse", call_parse},
+	[CALL_ISOLATE] = {"isolate", call_isolate},
 	[CALL_ADMIT] = {"admit", call_admit},
 	[CALL_CLAIM] = {"claim", call_claim},
 	[CALL_HOLD] = {"hold", call_hold},

@@ -1,11 +1,11 @@
 /* One request's way through the gateway. The struct moves forward through the table of stages in call.c; each stage
  * writes only its own part.
  *
- *   authenticate -> parse -> admit -> claim ~~> hold -> choose -> forward ~~> deliver -> meter -> settle ~~> finish
- *                                                         ^________|  next deployment, only before anything was
- * delivered
+ *   authenticate -> parse -> isolate ~~> admit -> claim ~~> hold -> choose ~~> forward ~~> deliver -> meter ->
+ *                                                                            ^____________________|      settle ~~> finish
+ *                                   next deployment, only before anything was delivered
  *
- * ~~> waits: for the ledger's word on an idempotency key, for the upstream's callbacks, for the commit of the charge. A
+ * ~~> waits: for a place in a bulkhead, for the ledger's word on an idempotency key, for the upstream's callbacks, for the commit of the charge. A
  * stage that refuses answers by itself (refuse.h) and ends the walk.
  *
  * A call outlives its exchange when the client hangs up: the upstream is read on (bounded), so that its usage isn't
@@ -16,11 +16,14 @@
 #include "base/log.h"
 #include "dialect/openai.h"
 #include "gateway/state.h"
+#include "guard/breaker.h"
+#include "guard/bulkhead.h"
 #include "model/request_id.h"
 
 enum call_stage {
 	CALL_AUTHENTICATE,
 	CALL_PARSE,
+	CALL_ISOLATE,
 	CALL_ADMIT,
 	CALL_CLAIM,
 	CALL_HOLD,
@@ -70,6 +73,12 @@ struct call {
 	struct openai_request req;
 	const struct catalog_model *model;
 
+	/* isolate, choose: places in bulkheads (isolate.c) */
+	struct bulkhead *waits_for; /* NULL = doesn't wait */
+	struct bulkhead_waiter waiter;
+	struct loop_timer wait_timer;
+	bool in_tenant; /* holds a place in its tenant's */
+
 	/* admit */
 	struct limits_result limits;
 	bool admitted;
@@ -92,6 +101,8 @@ struct call {
 	uint64_t tried; /* bit per deployment of the model */
 	unsigned attempts;
 	bool crowded; /* a provider's pool had no connection left */
+	bool attempting; /* holds a ticket of the deployment's breaker and a place in its bulkhead (attempt.h) */
+	struct breaker_ticket ticket;
 
 	/* forward */
 	struct upstream_request *upstream;
@@ -141,6 +152,7 @@ struct call {
 typedef enum call_step (*call_stage_fn)(struct call *c);
 enum call_step call_authenticate(struct call *c);
 enum call_step call_parse(struct call *c);
+enum call_step call_isolate(struct call *c);
 enum call_step call_admit(struct call *c);
 enum call_step call_claim(struct call *c);
 enum call_step call_hold(struct call *c);

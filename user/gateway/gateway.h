@@ -15,6 +15,7 @@
 #include "conf/conf.h"
 #include "conf/policy.h"
 #include "event/loop.h"
+#include "guard/breaker.h"
 #include "http/server.h"
 #include "kernel/kernel.h"
 #include "ledger/ledger.h"
@@ -74,6 +75,37 @@ int gateway_prices_each(const struct gateway *gw, const char *model, const char 
 const struct policy *gateway_policy(const struct gateway *gw);
 /* The kernel's ready-made refusals. */
 int gateway_answers_install(struct gateway *gw, struct err *err) MUST_CHECK;
+
+/* ---- deployments' health; [control] */
+struct gateway_breaker {
+	const char *deployment, *provider, *model; /* deployment: "PROVIDER/MODEL" */
+	const char *models;                        /* public names it serves, joined by ", " */
+	struct breaker_view view;
+	uint64_t cooling_ns;
+	bool quota_exhausted;
+	unsigned inside, waiting, concurrent;
+	uint64_t latency_us;
+};
+int gateway_breakers_each(struct gateway *gw, uint64_t now_ns, int (*cb)(const struct gateway_breaker *b, void *arg),
+			  void *arg, struct err *err) MUST_CHECK;
+/* Puts a force in force, and its effect on routes at the NIC. ERR_NOT_FOUND; else *ret is what to store. */
+int gateway_breaker_force(struct gateway *gw, const char *deployment, enum breaker_force f,
+			  struct breaker_saved *ret, struct err *err) MUST_CHECK;
+/* At start, after the catalog was published; unknown deployments are remembered for a later catalog. */
+int gateway_breaker_restore(struct gateway *gw, const char *deployment, const struct breaker_saved *s,
+			    struct err *err) MUST_CHECK;
+/* What has happened since the last call, oldest first; and every breaker that has to be stored again. A few times a
+ * second. */
+struct gateway_event {
+	int64_t time_ms;
+	const char *kind, *deployment, *detail; /* store.h, struct store_event */
+};
+struct gateway_health_sink {
+	void (*event)(const struct gateway_event *e, void *arg);
+	void (*changed)(const char *deployment, const struct breaker_saved *s, void *arg);
+	void *arg;
+};
+void gateway_health_tick(struct gateway *gw, uint64_t now_ns, int64_t now_ms, const struct gateway_health_sink *sink);
 
 /* The number that stands for a reason text in list entries; 0 when the table is full (counted, logged by the caller).
  */

@@ -74,6 +74,7 @@ struct tg_control *kernel_control(struct kernel *k);
 struct tg_bucket_block *kernel_buckets(struct kernel *k);            /* [TG_SUBJECTS_MAX] */
 struct tg_rate_block *kernel_rates(struct kernel *k, unsigned bank); /* subjects that have been given rules here */
 struct tg_subject *kernel_subjects(struct kernel *k);                /* [TG_SUBJECTS_MAX] */
+struct tg_route_state *kernel_routes(struct kernel *k);              /* [TG_DIM_COUNT] */
 uint64_t *kernel_idle(struct kernel *k);                             /* [TG_IDLE_MAX]; NULL in memory mode */
 
 /* Guarded ports, host order; at most TG_PORTS_MAX of each. */

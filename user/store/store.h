@@ -111,6 +111,33 @@ int store_list_count(struct store *s, enum store_list list, uint64_t *ret, struc
 /* Removes what has expired; cheap when nothing has. */
 int store_list_expire(struct store *s, int64_t now_ms, struct err *err) MUST_CHECK;
 
+/* ---- deployments' circuit breakers: what a restart keeps. state and force as guard/breaker.h has them. */
+struct store_breaker {
+	char deployment[256]; /* "PROVIDER/MODEL" */
+	unsigned state, force, openings;
+	int64_t changed_ms, until_ms;
+};
+/* Replaces n rows in one transaction. No audit: state changes by itself. */
+int store_breaker_put(struct store *s, const struct store_breaker *b, size_t n, struct err *err) MUST_CHECK;
+typedef int (*store_breaker_cb)(const struct store_breaker *b, void *arg);
+int store_breaker_each(struct store *s, store_breaker_cb cb, void *arg, struct err *err) MUST_CHECK;
+/* An operator forces or frees a breaker: the row and the audit entry in one transaction. */
+int store_breaker_force(struct store *s, const char *actor, const struct store_breaker *b, struct err *err) MUST_CHECK;
+
+/* What happened to providers, newest last; STORE_EVENTS_MAX are kept. (Outboxes of webhooks come with them.) */
+#define STORE_EVENTS_MAX 10000
+struct store_event {
+	int64_t id, time_ms;
+	char kind[32];     /* "breaker.opened", "breaker.half_open", "breaker.closed", "provider.quota_exhausted" */
+	char subject[256]; /* deployment */
+	char detail[256];
+};
+int store_event_add(struct store *s, const struct store_event *e, size_t n, struct err *err) MUST_CHECK;
+typedef int (*store_event_cb)(const struct store_event *e, void *arg);
+/* Newest first, at most `limit`, of those before id `before` (0 = from the newest). */
+int store_event_each(struct store *s, int64_t before, unsigned limit, store_event_cb cb, void *arg,
+		     struct err *err) MUST_CHECK;
+
 /* ---- audit log, hash-chained: each row's hash covers its fields and the row before. Written inside the
  * transaction of the action. */
 struct store_audit {
