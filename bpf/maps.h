@@ -23,6 +23,7 @@ TG_MAP(tg_policy, BPF_MAP_TYPE_ARRAY, 2, __u32, struct tg_policy, 0);
 TG_MAP(tg_buckets, BPF_MAP_TYPE_ARRAY, TG_SUBJECTS_MAX, __u32, struct tg_bucket_block, BPF_F_MMAPABLE);
 TG_MAP(tg_rates, BPF_MAP_TYPE_ARRAY, 2 * TG_SUBJECTS_MAX, __u32, struct tg_rate_block, BPF_F_MMAPABLE);
 TG_MAP(tg_subjects, BPF_MAP_TYPE_ARRAY, TG_SUBJECTS_MAX, __u32, struct tg_subject, BPF_F_MMAPABLE);
+TG_MAP(tg_routes, BPF_MAP_TYPE_ARRAY, TG_DIM_COUNT, __u32, struct tg_route_state, BPF_F_MMAPABLE);
 TG_MAP(tg_keys, BPF_MAP_TYPE_HASH, TG_SUBJECTS_MAX, __u64, struct tg_key_entry, BPF_F_NO_PREALLOC);
 TG_MAP(tg_net_state, BPF_MAP_TYPE_LRU_HASH, 65536 /* user */, struct tg_net_key, struct tg_net_value, 0);
 TG_MAP(tg_net_all, BPF_MAP_TYPE_ARRAY, 1, __u32, struct tg_net_value, 0);

@@ -1,9 +1,11 @@
-/* A TCP segment that starts an HTTP request: head, key, route, limits.
+/* A TCP segment that starts an HTTP request: head, key, route, circuit, limits.
  *
  * Invariants (tests cite them):
  *  Q1  Any doubt passes: the daemon is the authority and gives the same answer.
  *  Q2  Buckets of requests and tokens are only read here; the daemon consumes them.
  *  Q3  A tg_keys entry counts only while both its incarnations are the subjects' (A5).
+ *  Q4  A route that is out of order says so only to keys that may use it, and before any limit: what no provider can
+ *      serve needs no bucket.
  */
 #ifndef BPF_REQUEST_H
 #define BPF_REQUEST_H
@@ -138,13 +140,35 @@ TG_INLINE __u32 request_who(struct work *w, const struct tg_control *control)
 	return OUT_NONE;
 }
 
+TG_INLINE void reply_wait(struct reply *r, __u64 wait_ns)
+{
+	__u64 ms = (wait_ns + 999999) / 1000000;
+
+	r->wait_ms = ms > 999999999 ? 999999999 : (__u32)ms;
+}
+
+/* Is every circuit behind the route open? From the time in the word on, requests pass: one of them is the probe. */
+TG_INLINE __u32 request_circuit(struct work *w)
+{
+	__u32 route = w->who.route & (TG_DIM_COUNT - 1);
+	const struct tg_route_state *state = bpf_map_lookup_elem(&tg_routes, &route);
+	__u64 until_ns = state ? TG_READ_ONCE(state->open_until_ns) : 0, now_ns;
+
+	if (!until_ns) /* as good as always: no clock is read */
+		return OUT_NONE;
+	now_ns = bpf_ktime_get_ns();
+	if (until_ns <= now_ns)
+		return OUT_NONE;
+	reply_wait(&w->reply, until_ns - now_ns);
+	return OUT(ANSWER, CIRCUIT_OPEN);
+}
+
 /* Reads every bucket of a request; the longest wait names the reason. */
 TG_INLINE __u32 request_limits(struct work *w, const struct tg_policy *policy, __u32 bank)
 {
 	struct peek *k = &w->peek;
 	__u32 route = w->who.route & (TG_DIM_COUNT - 1);
 	__u32 scope = policy->route_scope[route];
-	__u64 ms;
 
 	k->now_ns = bpf_ktime_get_ns();
 	k->wait_ns = 0;
@@ -162,8 +186,7 @@ TG_INLINE __u32 request_limits(struct work *w, const struct tg_policy *policy, _
 	}
 	if (!k->reason)
 		return k->shadow ? OUT_OF(TG_VERDICT_SHADOW, k->shadow) : OUT(PASS, NONE);
-	ms = (k->wait_ns + 999999) / 1000000;
-	w->reply.wait_ms = ms > 999999999 ? 999999999 : (__u32)ms;
+	reply_wait(&w->reply, k->wait_ns);
 	w->reply.limit = k->limit;
 	return OUT_OF(TG_VERDICT_ANSWER, k->reason);
 }
@@ -181,6 +204,8 @@ TG_INLINE __u32 request_judge(void *ctx, struct work *w, const enum hook hook, _
 	out = request_head(ctx, w, hook);
 	if (out == OUT_NONE)
 		out = request_who(w, control);
+	if (out == OUT_NONE)
+		out = request_circuit(w);
 	if (out == OUT_NONE)
 		out = request_limits(w, policy, bank);
 	return out;

@@ -1,7 +1,7 @@
 /* The kernel program: XDP and TC ingress around one core.
  *
- *   parse -> allow list -> block list -> network buckets -> refused flow? -> request: key, route, limits -> answer |
- * pass
+ *   parse -> allow list -> block list -> network buckets -> refused flow? -> request: key, route, circuit, limits ->
+ * answer | pass
  *
  * The core is compiled once per hook. Its two heavy parts (judging a request, writing a packet) are global functions:
  * those are verified once each instead of once per path that leads to them.

@@ -20,7 +20,8 @@
 #include "tollgate/verdict.h"
 
 /* Bump whenever a key, value, size or meaning below changes. Pinned maps of another version are migrated or
- * refused with a message, never reinterpreted. */
+ * refused with a message, never reinterpreted. A map that is added, and means nothing while all zero, is no change: the
+ * next start makes and pins what is missing, and programs from before know nothing of it. */
 #define TG_ABI_VERSION 2u
 #define TG_ABI_MAGIC 0x746f6c6cu /* "toll" */
 

@@ -15,7 +15,7 @@ struct array_row {
 	size_t bytes;
 	enum kernel_map map;
 };
-#define ARRAYS_COUNT 5
+#define ARRAYS_COUNT 6
 
 static void arrays_rows(struct kernel *k, struct array_row rows[ARRAYS_COUNT])
 {
@@ -24,6 +24,7 @@ static void arrays_rows(struct kernel *k, struct array_row rows[ARRAYS_COUNT])
 		{(void **)&k->buckets, TG_SUBJECTS_MAX * sizeof(struct tg_bucket_block), KERNEL_MAP_BUCKETS},
 		{(void **)&k->rates, 2 * TG_SUBJECTS_MAX * sizeof(struct tg_rate_block), KERNEL_MAP_RATES},
 		{(void **)&k->subjects, TG_SUBJECTS_MAX * sizeof(struct tg_subject), KERNEL_MAP_SUBJECTS},
+		{(void **)&k->routes, TG_DIM_COUNT * sizeof(struct tg_route_state), KERNEL_MAP_ROUTES},
 		{(void **)&k->idle, TG_IDLE_MAX * sizeof(uint64_t), KERNEL_MAP_IDLE},
 	};
 
@@ -137,6 +138,11 @@ struct tg_rate_block *kernel_rates(struct kernel *k, unsigned bank)
 struct tg_subject *kernel_subjects(struct kernel *k)
 {
 	return k->subjects;
+}
+
+struct tg_route_state *kernel_routes(struct kernel *k)
+{
+	return k->routes;
 }
 
 uint64_t *kernel_idle(struct kernel *k)

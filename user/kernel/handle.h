@@ -26,6 +26,7 @@ enum kernel_size {
 	X(BUCKETS, "tg_buckets", FIXED)                                                                                \
 	X(RATES, "tg_rates", FIXED)                                                                                    \
 	X(SUBJECTS, "tg_subjects", FIXED)                                                                              \
+	X(ROUTES, "tg_routes", FIXED)                                                                                  \
 	X(KEYS, "tg_keys", FIXED)                                                                                      \
 	X(NET_STATE, "tg_net_state", SOURCES)                                                                          \
 	X(BLOCK4, "tg_block4", LISTS)                                                                                  \
@@ -72,6 +73,7 @@ struct kernel {
 	struct tg_bucket_block *buckets;
 	struct tg_rate_block *rates;
 	struct tg_subject *subjects;
+	struct tg_route_state *routes;
 	uint64_t *idle;
 	uint32_t rates_used[2]; /* subjects from here on have no rules in that bank, or only those of slots given back */
 	uint32_t rates_reach;   /* subjects whose rules are mapped, in both banks */
