@@ -4,7 +4,8 @@
  *
  * Invariants (tests cite them):
  *  H1  Never more than `concurrent` are inside, but for those that were when the rule was lowered.
- *  H2  A free place is never left unused while somebody waits.
+ *  H2  A free place is never left unused while somebody waits; when the rule is raised, from the next bulkhead_leave()
+ *      or bulkhead_next() on.
  *  H3  A waiter is granted or abandoned, never both: bulkhead_abandon() says which.
  *  H4  The queue never holds more than `queue`.
  */
@@ -41,7 +42,9 @@ struct bulkhead {
 enum bulkhead_entry { BULKHEAD_ENTERED, BULKHEAD_QUEUED, BULKHEAD_FULL };
 /* Is there a place (to choose between deployments)? May be outdated at once. */
 bool bulkhead_has_room(const struct bulkhead *b, const struct bulkhead_rule *r);
-/* `w` NULL: don't queue. BULKHEAD_QUEUED: `w` is the bulkhead's until granted or abandoned. */
+/* `w` NULL: don't queue. BULKHEAD_QUEUED: `w` is the bulkhead's until granted or abandoned. Nobody overtakes those that
+ * wait: where the rule may have been raised meanwhile, call bulkhead_next() until NULL after anything but
+ * BULKHEAD_ENTERED (it may return `w` itself). */
 enum bulkhead_entry bulkhead_enter(struct bulkhead *b, const struct bulkhead_rule *r,
 				   struct bulkhead_waiter *w) MUST_CHECK;
 /* Somebody leaves. Returns the waiter that has got a place by it (it is inside now, and to be told), or NULL. With a
