@@ -169,6 +169,7 @@ struct dialect_stream {
 	size_t line_start;                  /* where its last line begins */
 	struct buf held;                    /* D4; bounded likewise */
 	struct usage partial;               /* Anthropic: fields so far */
+	uint64_t sequence;                  /* OpenAI responses: number of the next event */
 	struct dialect_stream_state *state; /* NULL on the same wire */
 };
 #define DIALECT_EVENT_MAX ((size_t)1 << 20)
