@@ -177,6 +177,19 @@ static void exhaust_key(void)
 	set(skel->maps.tg_buckets, 2, &b, sizeof(b));
 }
 
+/* A route out of order, within limits: shadow mode again. */
+static void open_circuit(void)
+{
+	struct tg_route_state r;
+	struct tg_bucket_block none = {0};
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	r.open_until_ns = ((uint64_t)t.tv_sec + 3600) * 1000000000u;
+	set(skel->maps.tg_routes, TG_ROUTE_CHAT_COMPLETIONS, &r, sizeof(r));
+	set(skel->maps.tg_buckets, 2, &none, sizeof(none));
+}
+
 static void drops(const char *which)
 {
 	int fd = bpf_program__fd(skel->progs.tg_xdp);
@@ -225,6 +238,8 @@ int main(void)
 	exhaust_key();
 	len = build(b, false, 0x0a000001, 8080, request);
 	report("full HTTP verdict, over the limit", measure(fd, b, len, XDP_PASS));
+	open_circuit();
+	report("full HTTP verdict, circuit open", measure(fd, b, len, XDP_PASS));
 	drops("source seen before");
 	tollgate_bpf__destroy(skel);
 	load(false);

@@ -76,6 +76,7 @@ void gate_setup(void)
 	gate.buckets = map_memory(gate.skel->maps.tg_buckets);
 	gate.rates = map_memory(gate.skel->maps.tg_rates);
 	gate.subjects = map_memory(gate.skel->maps.tg_subjects);
+	gate.routes = map_memory(gate.skel->maps.tg_routes);
 	gate.idle = map_memory(gate.skel->maps.tg_idle);
 	*gate.control = (struct tg_control){.magic = TG_ABI_MAGIC,
 					    .abi_version = TG_ABI_VERSION,
@@ -263,7 +264,7 @@ void gate_exhaust(uint32_t subject, unsigned dim)
 }
 
 /* A template of every field; what the daemon makes has the same form (abi.h). */
-static void answer_make(struct tg_answer *a, unsigned status, unsigned reason)
+static void answer_make(struct tg_answer *a, unsigned status, unsigned index)
 {
 	char *t = a->text;
 	int n = 0;
@@ -287,7 +288,7 @@ static void answer_make(struct tg_answer *a, unsigned status, unsigned reason)
 	n += sprintf(t + n, "x-request-id: req_nic_");
 	FIELD(a->id_off, TG_ANSWER_ID_DIGITS);
 	n += sprintf(t + n, "connection: close\r\n%scontent-length: 14\r\n\r\n{\"error\":%4u}",
-		     n & 1 ? "x: y\r\n" : "x: yy\r\n", reason);
+		     n & 1 ? "x: y\r\n" : "x: yy\r\n", index);
 	cr_assert(n % 2 == 0, "a template is even");
 	a->len = (uint16_t)n;
 	a->status = (uint16_t)status;
@@ -304,15 +305,20 @@ static void answer_make(struct tg_answer *a, unsigned status, unsigned reason)
 #undef FIELD
 }
 
+static void answer_put(uint32_t dialect, uint32_t reason, unsigned status)
+{
+	uint32_t i = tg_answer_index(dialect, reason);
+	struct tg_answer a;
+
+	answer_make(&a, status, i);
+	cr_assert(bpf_map__update_elem(gate.skel->maps.tg_answers, &i, sizeof(i), &a, sizeof(a), BPF_ANY) == 0);
+}
+
 void gate_answers(void)
 {
-	for (uint32_t d = 0; d < TG_DIALECT_COUNT; d++)
-		for (uint32_t r = TG_REASON_GLOBAL_REQUESTS; r <= TG_REASON_TENANT_DISABLED; r++) {
-			uint32_t i = tg_answer_index(d, r);
-			struct tg_answer a;
-
-			answer_make(&a, r >= TG_REASON_KEY_DISABLED ? 403 : 429, r);
-			cr_assert(bpf_map__update_elem(gate.skel->maps.tg_answers, &i, sizeof(i), &a, sizeof(a),
-						       BPF_ANY) == 0);
-		}
+	for (uint32_t d = 0; d < TG_DIALECT_COUNT; d++) {
+		for (uint32_t r = TG_REASON_GLOBAL_REQUESTS; r <= TG_REASON_TENANT_DISABLED; r++)
+			answer_put(d, r, r >= TG_REASON_KEY_DISABLED ? 403 : 429);
+		answer_put(d, TG_REASON_CIRCUIT_OPEN, 503);
+	}
 }

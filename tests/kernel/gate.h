@@ -22,6 +22,7 @@ struct gate {
 	struct tg_bucket_block *buckets;
 	struct tg_rate_block *rates;
 	struct tg_subject *subjects;
+	struct tg_route_state *routes;
 	uint64_t *idle;
 };
 extern struct gate gate;
@@ -108,7 +109,8 @@ struct tg_rate *gate_rate(uint32_t subject, unsigned dim); /* of the generation 
 /* Fills a bucket of that rule to its burst, so that the next unit waits for about a period / n. */
 void gate_exhaust(uint32_t subject, unsigned dim);
 
-/* Templates for all dialects and reasons: "HTTP/1.1 429 ..." or 403, with every field. */
+/* Templates for all dialects and reasons: "HTTP/1.1 429 ...", 403 or 503, with every field. The body names which it is:
+ * {"error":INDEX}. */
 void gate_answers(void);
 
 /* ---- connections: a real client and a server socket in this namespace's loopback */

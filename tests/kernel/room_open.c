@@ -53,6 +53,7 @@ Test(open, pinned_state_holds)
 	hash = kernel_key_hash(k, "tg_live_x", 9);
 	kernel_buckets(k)[7].tat_ns[TG_DIM_TOKENS] = 4711;
 	kernel_subject_flags(k, 7, TG_SUBJECT_BLOCKED);
+	kernel_routes(k)[TG_ROUTE_MESSAGES].open_until_ns = 4712;
 	room_put(k, KERNEL_LIST_BLOCK, "192.0.2.1", 0);
 	room_put(k, KERNEL_LIST_ALLOW, "2001:db8::/32", 0);
 	cr_assert_eq(kernel_key_learn(k, hash, &key, &err), 0, "%s", err.msg);
@@ -66,6 +67,7 @@ Test(open, pinned_state_holds)
 			k = room_open();
 		cr_expect_eq(kernel_buckets(k)[7].tat_ns[TG_DIM_TOKENS], 4711);
 		cr_expect_eq(kernel_subjects(k)[7].flags, TG_SUBJECT_BLOCKED);
+		cr_expect_eq(kernel_routes(k)[TG_ROUTE_MESSAGES].open_until_ns, 4712);
 		cr_expect(room_listed(k, KERNEL_LIST_BLOCK, "192.0.2.1"));
 		cr_expect(room_listed(k, KERNEL_LIST_ALLOW, "2001:db8:1::1"));
 		cr_expect_eq(kernel_key_hash(k, "tg_live_x", 9), hash);
@@ -77,6 +79,41 @@ Test(open, pinned_state_holds)
 		cr_expect_eq(room_used(k, "tg_keys"), 1);
 		kernel_close(k);
 	}
+}
+
+/* A gate pinned before there was a map of routes: what only looks finds all routes usable, the next start makes the map,
+ * and from then on it is kept like the others. */
+Test(open, pins_from_before_routes)
+{
+	static const char path[] = ROOM_PIN "/maps/tg_routes";
+	struct kernel *k;
+	struct err err = {0};
+
+	room_enter();
+	k = room_open();
+	room_put(k, KERNEL_LIST_BLOCK, "192.0.2.1", 0);
+	kernel_close(k);
+	cr_assert_eq(unlink(path), 0);
+
+	cr_assert_eq(kernel_open_pinned(ROOM_PIN, &k, &err), 0, "%s", err.msg);
+	for (unsigned r = 0; r < TG_DIM_COUNT; r++)
+		cr_expect_eq(kernel_routes(k)[r].open_until_ns, 0);
+	cr_expect(room_listed(k, KERNEL_LIST_BLOCK, "192.0.2.1"));
+	kernel_close(k);
+	cr_expect_neq(access(path, F_OK), 0, "looking pins nothing");
+
+	for (int round = 0; round < 2; round++) {
+		k = room_open();
+		cr_expect_eq(access(path, F_OK), 0);
+		cr_expect_eq(kernel_routes(k)[TG_ROUTE_COUNT].open_until_ns, round ? 99 : 0);
+		kernel_routes(k)[TG_ROUTE_COUNT].open_until_ns = 99;
+		cr_expect(room_listed(k, KERNEL_LIST_BLOCK, "192.0.2.1"));
+		kernel_close(k);
+	}
+	/* any other map can't be missing */
+	cr_assert_eq(unlink(ROOM_PIN "/maps/tg_subjects"), 0);
+	cr_expect_eq(kernel_open_pinned(ROOM_PIN, &k, &err), ERR_NOT_FOUND);
+	cr_expect(strstr(err.msg, "tg_subjects"), "%s", err.msg);
 }
 
 /* A process may have died between an entry and its count. */
@@ -371,6 +408,8 @@ Test(memory, same_calls_without_kernel)
 	cr_assert_eq(kernel_open_memory(&k, &err), 0, "%s", err.msg);
 	cr_expect(kernel_is_memory(k));
 	cr_expect_null(kernel_idle(k));
+	kernel_routes(k)[TG_DIM_COUNT - 1].open_until_ns = 1;
+	cr_expect_eq(kernel_routes(k)[TG_ROUTE_MESSAGES].open_until_ns, 0);
 	kernel_buckets(k)[TG_SUBJECTS_MAX - 1].tat_ns[TG_DIM_COUNT - 1] = 1;
 	kernel_rates(k, 1)[TG_SUBJECTS_MAX - 1].rate[TG_DIM_COUNT - 1].limit = 1;
 	kernel_subject_reset(k, TG_SUBJECTS_MAX - 1, 5);
