@@ -145,12 +145,13 @@ static void open_now(struct breaker *b, const struct breaker_rules *r, uint64_t 
 	state_set(b, BREAKER_OPEN, now_ns + open_time(r, b->openings), now_ns);
 }
 
-static void change_note(const struct breaker *b, enum breaker_state from, const char *why, uint64_t now_ns,
+static void change_note(struct breaker *b, enum breaker_state from, const char *why, uint64_t now_ns,
 			struct breaker_change *ret)
 {
 	*ret = (struct breaker_change){.from = from, .to = effective(b), .why = why, .consecutive = b->consecutive};
 	ret->total = b->total;
 	ret->failed = b->failed;
+	b->effective_ns = now_ns;
 	if (ret->to == BREAKER_OPEN && b->force == BREAKER_AUTO)
 		ret->open_ns = since(now_ns, atomic_load_explicit(&b->until_ns, memory_order_relaxed));
 }
@@ -258,8 +259,10 @@ static bool enter_slow(struct breaker *b, const struct breaker_rules *r, uint64_
 		change_note(b, BREAKER_OPEN, "its time is over", now_ns, ret_change);
 	}
 	if (b->state == BREAKER_HALF_OPEN && !close_if_proven(b, r, now_ns, ret_change)) {
-		if (b->probes_running + b->probes_ok >= probes_of(r))
+		if (b->probes_running + b->probes_ok >= probes_of(r)) {
+			gate_set(b, r); /* there were places by the rules of before */
 			return false;
+		}
 		b->probes_running++;
 		probe = true;
 	}
@@ -352,10 +355,8 @@ bool breaker_force_set(struct breaker *b, const struct breaker_rules *r, enum br
 		why = due;
 	}
 	moved = effective(b) != from;
-	if (moved) {
-		b->changed_ns = now_ns;
+	if (moved)
 		change_note(b, from, why, now_ns, ret_change);
-	}
 	gate_set(b, r);
 	pthread_mutex_unlock(&b->lock);
 	return moved;
@@ -375,7 +376,7 @@ void breaker_look(struct breaker *b, const struct breaker_rules *r, uint64_t now
 		.openings = b->openings,
 		.probes_running = b->probes_running,
 		.probes_ok = b->probes_ok,
-		.changed_ns = b->changed_ns,
+		.changed_ns = b->effective_ns,
 	};
 	if (b->force == BREAKER_FORCED_OPEN)
 		ret->until_ns = UINT64_MAX;
@@ -443,7 +444,7 @@ void breaker_restore(struct breaker *b, const struct breaker_rules *r, const str
 	window_clear(b);
 	b->consecutive = 0;
 	state_set(b, state, until_ns, now_ns);
-	b->changed_ns = age_ns < now_ns ? now_ns - age_ns : 0;
+	b->changed_ns = b->effective_ns = age_ns < now_ns ? now_ns - age_ns : 0;
 	gate_set(b, r);
 	pthread_mutex_unlock(&b->lock);
 }

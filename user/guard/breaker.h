@@ -63,7 +63,8 @@ struct breaker {
 	unsigned consecutive; /* failures running */
 	unsigned openings;    /* in a row (B4): open time = open_ns << (openings - 1) */
 	unsigned probes_running, probes_ok;
-	uint64_t changed_ns;
+	uint64_t changed_ns;   /* `state` */
+	uint64_t effective_ns; /* the effective one */
 	/* the window */
 	uint64_t width_ns, at_end_ns; /* of a bucket; when the one under way is over */
 	unsigned at;                  /* the one under way */
@@ -90,8 +91,8 @@ struct breaker_change {
 	uint64_t open_ns;                    /* for how long, when it opened; 0 = forced */
 };
 
-/* Would a call be let through now? Lock-free. 0 = yes; else when the next one will (UINT64_MAX: not by itself). While
- * half-open with every probe under way: now + 1. */
+/* Would a call be let through now? Lock-free; other threads may change it at once, other rules with the next call. 0 =
+ * yes; else when the next one will (UINT64_MAX: not by itself). While half-open with every probe under way: now + 1. */
 uint64_t breaker_blocked_until(const struct breaker *b, uint64_t now_ns);
 /* Lets a call through or not (B1); without the lock unless half-open. true: *ret is to be given back exactly once, by
  * breaker_leave(). *ret_change->from != to when this moved the state (OPEN -> HALF_OPEN). */
@@ -114,7 +115,8 @@ struct breaker_view {
 	enum breaker_force force;
 	unsigned consecutive, total, failed; /* of the window */
 	unsigned openings, probes_running, probes_ok;
-	uint64_t changed_ns, until_ns; /* until_ns: of OPEN, when it becomes half-open; UINT64_MAX = forced */
+	uint64_t changed_ns,
+		until_ns; /* of `state`; until_ns: of OPEN, when it becomes half-open; UINT64_MAX = forced */
 };
 void breaker_look(struct breaker *b, const struct breaker_rules *r, uint64_t now_ns, struct breaker_view *ret);
 
