@@ -1,7 +1,6 @@
 /* Prompt tokens before the provider has counted them: four bytes of text a token. And the parts of a prompt from which
  * the most that it can be is worked out. */
 #include "dialect/internal.h"
-#include "dialect/openai.h"
 
 #include <string.h>
 
@@ -18,58 +17,89 @@ struct files {
 	uint64_t embedded, embedded_bytes, linked;
 };
 
-/* Base64 of an image, audio or file: a data: URL, or the bare text of an input_audio or file part. */
-static bool is_embedded(const struct json_span *name, const struct json_span *v)
+static bool name_in(const struct json_span *name, const char *const *names, size_t n)
 {
-	return v->len > 6 && (memcmp(v->at + 1, "data:", 5) == 0 || json_string_is(name, "data") ||
-			      json_string_is(name, "file_data"));
+	for (size_t i = 0; i < n; i++)
+		if (json_string_is(name, names[i]))
+			return true;
+	return false;
 }
 
 static bool is_link(const struct json_span *name)
 {
-	return json_string_is(name, "url") || json_string_is(name, "file_id");
+	static const char *const names[] = {"url", "file_id", "image_url", "file_url", "fileUri", "file_uri"};
+
+	return name_in(name, names, ARRAY_SIZE(names));
 }
 
-/* A part such as {"type":"image_url","image_url":{"url":"data:..."}}: files in it, one level down, and their bytes. */
-static void count_files(const struct json_span *part, struct files *f)
+/* What stands beside base64 and says of what it is; text written as a file is text all the same. */
+static bool says_media(const struct json_span *name, const struct json_span *v)
 {
-	struct json_span name, v, inner_name, inner;
-	struct json_iter it, inner_it;
+	static const char *const names[] = {"media_type", "mimeType", "mime_type", "format"};
 
-	if (json_iter_init(&it, part) < 0 || part->type != JSON_SPAN_OBJECT)
-		return;
-	while (json_iter_next(&it, &name, &v) == 1) {
-		if (v.type != JSON_SPAN_OBJECT || json_iter_init(&inner_it, &v) < 0)
-			continue;
-		while (json_iter_next(&inner_it, &inner_name, &inner) == 1) {
-			if (inner.type != JSON_SPAN_STRING)
-				continue;
-			if (is_embedded(&inner_name, &inner)) {
-				f->embedded++;
-				f->embedded_bytes += inner.len - 2;
-			} else if (is_link(&inner_name)) {
-				f->linked++;
-			}
-		}
+	return name_in(name, names, ARRAY_SIZE(names)) && v->type == JSON_SPAN_STRING &&
+	       (v->len < 6 || memcmp(v->at + 1, "text", 4) != 0);
+}
+
+static bool object_says_media(const struct json_span *object)
+{
+	struct json_span name, v;
+	struct json_iter it;
+
+	if (object->type != JSON_SPAN_OBJECT || json_iter_init(&it, object) < 0)
+		return false;
+	while (json_iter_next(&it, &name, &v) == 1)
+		if (says_media(&name, &v))
+			return true;
+	return false;
+}
+
+static void count_string(const struct json_span *object, const struct json_span *name, const struct json_span *v,
+			 struct files *f)
+{
+	bool link = is_link(name);
+
+	if ((link && v->len > 6 && memcmp(v->at + 1, "data:", 5) == 0) || json_string_is(name, "file_data") ||
+	    (json_string_is(name, "data") && object_says_media(object))) {
+		f->embedded++;
+		f->embedded_bytes += v->len - 2;
+	} else if (link) {
+		f->linked++;
 	}
 }
 
+/* A part of a message: files in it, and in what it holds: {"type":"image_url","image_url":{"url":"data:..."}} or a
+ * tool's result with images. No wire puts them deeper. */
+#define PART_DEPTH 6u
+static void count_files(const struct json_span *part, unsigned depth, struct files *f)
+{
+	struct json_span name = {.type = JSON_SPAN_ABSENT}, v;
+	struct json_iter it;
+
+	if (depth == PART_DEPTH || json_iter_init(&it, part) < 0)
+		return;
+	while (json_iter_next(&it, &name, &v) == 1) {
+		if (v.type == JSON_SPAN_OBJECT || v.type == JSON_SPAN_ARRAY)
+			count_files(&v, depth + 1, f);
+		else if (v.type == JSON_SPAN_STRING && part->type == JSON_SPAN_OBJECT)
+			count_string(part, &name, &v, f);
+	}
+}
+
+/* Each member of a message that is an array has its parts. */
 static void walk_messages(const struct json_span *messages, struct files *f)
 {
-	struct json_span message, name, content, part;
-	struct json_iter it, members, parts;
+	struct json_span message, name, content;
+	struct json_iter it, members;
 
 	if (json_iter_init(&it, messages) < 0)
 		return;
 	while (json_iter_next(&it, NULL, &message) == 1) {
 		if (message.type != JSON_SPAN_OBJECT || json_iter_init(&members, &message) < 0)
 			continue;
-		while (json_iter_next(&members, &name, &content) == 1) {
-			if (content.type != JSON_SPAN_ARRAY || json_iter_init(&parts, &content) < 0)
-				continue;
-			while (json_iter_next(&parts, NULL, &part) == 1)
-				count_files(&part, f);
-		}
+		while (json_iter_next(&members, &name, &content) == 1)
+			if (content.type == JSON_SPAN_ARRAY)
+				count_files(&content, 0, f);
 	}
 }
 
@@ -89,7 +119,7 @@ static bool has_array_members(const struct json_span *messages)
 	return false;
 }
 
-struct estimate openai_estimate_chat(const struct json_member *messages, const struct json_member *tools)
+struct estimate estimate_messages(const struct json_member *messages, const struct json_member *tools)
 {
 	struct files f = {0};
 	struct estimate e;
@@ -102,11 +132,11 @@ struct estimate openai_estimate_chat(const struct json_member *messages, const s
 	if (messages->string_bytes < FILES_FROM_BYTES)
 		f = (struct files){0};
 	e.tokens = tokens_of(messages->string_bytes - f.embedded_bytes + tools->value.len) +
-		   f.embedded * OPENAI_FILE_TOKENS;
+		   f.embedded * DIALECT_FILE_TOKENS;
 	return e;
 }
 
-struct estimate openai_estimate_input(const struct json_member *input)
+struct estimate estimate_input(const struct json_member *input)
 {
 	/* Arrays of token numbers have no strings: "1234," is more than four bytes a token, on the safe side. */
 	return (struct estimate){

@@ -59,7 +59,7 @@ static int read_model(struct reader *r, struct openai_request *q)
 
 static int read_bool(struct reader *r, const char *param, const struct json_span *v, bool *ret)
 {
-	if (!span_given(v))
+	if (!wire_given(v))
 		return 0;
 	if (v->type != JSON_SPAN_TRUE && v->type != JSON_SPAN_FALSE)
 		return refuse(r, param, "expected a boolean");
@@ -72,7 +72,7 @@ static int read_count(struct reader *r, unsigned member, uint64_t max, uint64_t 
 	const struct json_span *v = &r->m[member].value;
 	uint64_t n;
 
-	if (!span_given(v))
+	if (!wire_given(v))
 		return 0;
 	if (json_number_u64(v, &n) < 0 || n == 0)
 		return refuse(r, r->m[member].name, "expected a positive integer");
@@ -147,7 +147,7 @@ static int read_embeddings(struct reader *r, struct openai_request *q)
 	const struct json_span *input = &r->m[INPUT].value;
 
 	q->choices = 1;
-	if (!span_given(input)) {
+	if (!wire_given(input)) {
 		r->param = "input";
 		return err_set(r->err, ERR_INVAL, "Missing required parameter: 'input'.");
 	}
@@ -157,7 +157,7 @@ static int read_embeddings(struct reader *r, struct openai_request *q)
 	return refuse(r, "input", "expected a non-empty string or array");
 }
 
-static int scan_body(struct reader *r, size_t len)
+static int old_scan_body(struct reader *r, size_t len)
 {
 	struct json_fault fault = {0};
 
@@ -200,7 +200,7 @@ int openai_parse_request(enum tg_route route, const char *body, size_t len, stru
 	int rc;
 
 	assert(route == TG_ROUTE_CHAT_COMPLETIONS || route == TG_ROUTE_EMBEDDINGS);
-	rc = scan_body(&r, len);
+	rc = old_scan_body(&r, len);
 	if (rc == 0)
 		rc = read_model(&r, &q);
 	if (rc == 0)
@@ -210,9 +210,9 @@ int openai_parse_request(enum tg_route route, const char *body, size_t len, stru
 		return rc;
 	}
 	if (route == TG_ROUTE_EMBEDDINGS)
-		read_estimate(&q, openai_estimate_input(&r.m[INPUT]), 0);
+		read_estimate(&q, estimate_input(&r.m[INPUT]), 0);
 	else
-		read_estimate(&q, openai_estimate_chat(&r.m[MESSAGES], &r.m[TOOLS]),
+		read_estimate(&q, estimate_messages(&r.m[MESSAGES], &r.m[TOOLS]),
 			      r.m[FUNCTIONS].value.len + r.m[RESPONSE_FORMAT].value.len);
 	*ret = q;
 	return 0;
@@ -221,30 +221,30 @@ int openai_parse_request(enum tg_route route, const char *body, size_t len, stru
 /* ---- for the provider */
 
 /* Replace `len` bytes at `at` (0 = insert). */
-struct splice {
+struct old_splice {
 	size_t at, len;
 	const char *text;
 };
 
-static struct splice usage_splice(const struct openai_request *q, const char *body)
+static struct old_splice usage_splice(const struct openai_request *q, const char *body)
 {
 	const char *after;
 
 	if (!q->stream_options_at) /* right behind the model, whose place is known */
-		return (struct splice){q->model_at + q->model_quoted_len, 0,
+		return (struct old_splice){q->model_at + q->model_quoted_len, 0,
 				       ",\"stream_options\":{\"include_usage\":true}"};
 	if (!q->stream_options_object)
-		return (struct splice){q->stream_options_at, q->stream_options_len, "{\"include_usage\":true}"};
+		return (struct old_splice){q->stream_options_at, q->stream_options_len, "{\"include_usage\":true}"};
 	if (q->include_usage_at)
-		return (struct splice){q->include_usage_at, q->include_usage_len, "true"};
+		return (struct old_splice){q->include_usage_at, q->include_usage_len, "true"};
 	after = body + q->stream_options_at + 1;
 	while (*after == ' ' || *after == '\n' || *after == '\r' || *after == '\t')
 		after++;
-	return (struct splice){q->stream_options_at + 1, 0,
+	return (struct old_splice){q->stream_options_at + 1, 0,
 			       *after == '}' ? "\"include_usage\":true" : "\"include_usage\":true,"};
 }
 
-static size_t put_splice(const struct splice *s, const char *body, size_t from, struct buf *out)
+static size_t put_splice(const struct old_splice *s, const char *body, size_t from, struct buf *out)
 {
 	buf_append(out, body + from, s->at - from);
 	buf_puts(out, s->text);
@@ -255,7 +255,7 @@ int openai_rewrite_request(const struct openai_request *req, const char *body, s
 			   struct buf *out, struct err *err)
 {
 	_cleanup_(buf_done) struct buf model = BUF_INIT;
-	struct splice first, second = {.at = len, .text = ""};
+	struct old_splice first, second = {.at = len, .text = ""};
 	size_t from;
 	int rc;
 
@@ -264,11 +264,11 @@ int openai_rewrite_request(const struct openai_request *req, const char *body, s
 		rc = buf_reserve(out, len + model.len + 64);
 	if (rc < 0)
 		return err_set(err, rc, "request body: %s", rc == ERR_FULL ? "too large" : "out of memory");
-	first = (struct splice){req->model_at, req->model_quoted_len, model.data};
+	first = (struct old_splice){req->model_at, req->model_quoted_len, model.data};
 	if (req->stream && !req->include_usage)
 		second = usage_splice(req, body);
 	if (second.at < first.at) {
-		struct splice swap = first;
+		struct old_splice swap = first;
 
 		first = second;
 		second = swap;
