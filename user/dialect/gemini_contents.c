@@ -1,0 +1,384 @@
+/* Turns and their parts. Calls without an id, which Google's API allows, get one here: other wires join calls and
+ * results by it. */
+#include "dialect/gemini.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- media */
+
+static bool starts(struct chat_text t, const char *prefix)
+{
+	size_t n = strlen(prefix);
+
+	return t.len >= n && memcmp(t.at, prefix, n) == 0;
+}
+
+static int check_image(struct gemini_reader *g, const struct gemini_place *at, struct chat_text media_type)
+{
+	if (!starts(media_type, "image"))
+		return gemini_inexpressible(g, at, "of files only images can be");
+	return 0;
+}
+
+static int read_inline(struct gemini_reader *g, const struct gemini_place *at, const struct json_span *v,
+		       struct chat_part *p)
+{
+	enum { TYPE, DATA, DISPLAY, FIELDS };
+	static const struct gemini_member rows[FIELDS] = {[TYPE] = {"mimeType", GEMINI_READ},
+							  [DATA] = {"data", GEMINI_READ},
+							  [DISPLAY] = {"displayName", GEMINI_HINT}};
+	struct json_span m[FIELDS];
+	int rc = gemini_members(g, at, v, rows, FIELDS, m);
+
+	p->kind = CHAT_IMAGE_DATA;
+	if (rc == 0)
+		rc = gemini_string(g, at, "mimeType", &m[TYPE], &p->media_type);
+	if (rc == 0)
+		rc = gemini_string(g, at, "data", &m[DATA], &p->data);
+	if (rc < 0)
+		return rc;
+	if (!p->data.at || !p->media_type.at)
+		return gemini_refuse(g, at, "expected mimeType and data");
+	return check_image(g, at, p->media_type);
+}
+
+static int read_file(struct gemini_reader *g, const struct gemini_place *at, const struct json_span *v,
+		     struct chat_part *p)
+{
+	enum { URI, TYPE, DISPLAY, FIELDS };
+	static const struct gemini_member rows[FIELDS] = {[URI] = {"fileUri", GEMINI_READ},
+							  [TYPE] = {"mimeType", GEMINI_READ},
+							  [DISPLAY] = {"displayName", GEMINI_HINT}};
+	struct gemini_place uri = {.up = at, .name = "fileUri"};
+	struct json_span m[FIELDS];
+	int rc = gemini_members(g, at, v, rows, FIELDS, m);
+
+	p->kind = CHAT_IMAGE_URL;
+	if (rc == 0)
+		rc = gemini_string(g, at, "fileUri", &m[URI], &p->url);
+	if (rc == 0)
+		rc = gemini_string(g, at, "mimeType", &m[TYPE], &p->media_type);
+	if (rc < 0)
+		return rc;
+	if (!p->url.at)
+		return gemini_refuse(g, &uri, "expected a string");
+	/* An upload is known to Google alone; an escaped slash is as good as a plain one. */
+	if (!(starts(p->url, "https:") || starts(p->url, "http:")) ||
+	    memmem(p->url.at, p->url.len, "generativelanguage.googleapis.com", 33))
+		return gemini_inexpressible(g, &uri, "only files on the open web can be");
+	return check_image(g, at, p->media_type);
+}
+
+/* ---- calls and their results */
+
+static int make_id(struct gemini_reader *g, struct chat_text *ret)
+{
+	char *text = chat_alloc(g->r, 32);
+
+	if (!text)
+		return ERR_NOMEM;
+	ret->len = (size_t)snprintf(text, 32, "call_tg%u", g->n_calls);
+	ret->at = text;
+	return 0;
+}
+
+static int remember_call(struct gemini_reader *g, struct chat_part *p)
+{
+	struct gemini_call *c = chat_alloc(g->r, sizeof(*c));
+
+	if (!c)
+		return ERR_NOMEM;
+	c->part = p;
+	*g->calls_end = c;
+	g->calls_end = &c->next;
+	g->n_calls++;
+	return p->id.at ? 0 : make_id(g, &p->id);
+}
+
+static int read_call(struct gemini_reader *g, const struct gemini_place *at, const struct json_span *v,
+		     struct chat_part *p)
+{
+	enum { ID, NAME, ARGS, PARTIAL, CONTINUES, FIELDS };
+	static const struct gemini_member rows[FIELDS] = {[ID] = {"id", GEMINI_READ},
+							  [NAME] = {"name", GEMINI_READ},
+							  [ARGS] = {"args", GEMINI_READ},
+							  [PARTIAL] = {"partialArgs", GEMINI_REFUSE},
+							  [CONTINUES] = {"willContinue", GEMINI_REFUSE}};
+	struct gemini_place name = {.up = at, .name = "name"}, args = {.up = at, .name = "args"};
+	struct json_span m[FIELDS];
+	int rc = gemini_members(g, at, v, rows, FIELDS, m);
+
+	p->kind = CHAT_TOOL_CALL;
+	if (rc == 0)
+		rc = gemini_string(g, at, "id", &m[ID], &p->id);
+	if (rc == 0)
+		rc = gemini_string(g, at, "name", &m[NAME], &p->name);
+	if (rc < 0)
+		return rc;
+	if (!p->name.len)
+		return gemini_refuse(g, &name, "expected a non-empty string");
+	if (m[ARGS].type != JSON_SPAN_OBJECT && wire_given(&m[ARGS]))
+		return gemini_refuse(g, &args, "expected an object");
+	p->args = m[ARGS];
+	if (!p->id.len)
+		p->id.at = NULL;
+	return remember_call(g, p);
+}
+
+static bool same(struct chat_text a, struct chat_text b)
+{
+	return a.len == b.len && memcmp(a.at, b.at, a.len) == 0;
+}
+
+/* The call that a result answers: by id, else the oldest open one of the function. */
+static struct gemini_call *find_call(struct gemini_reader *g, const struct chat_part *result)
+{
+	for (struct gemini_call *c = g->calls; c; c = c->next)
+		if (result->id.at ? same(c->part->id, result->id) : !c->answered && same(c->part->name, result->name))
+			return c;
+	return NULL;
+}
+
+/* {"result":"text"}, {"output":"text"} and {"error":"text"} are how a text is said here; other objects stay what they
+ * are. */
+static int read_response(struct gemini_reader *g, const struct json_span *v, struct chat_part *p)
+{
+	struct json_span name, value, second;
+	struct chat_part *text;
+	struct json_iter it;
+	bool output;
+
+	p->result = *v;
+	if (json_iter_init(&it, v) < 0 || json_iter_next(&it, &name, &value) != 1 ||
+	    json_iter_next(&it, NULL, &second) != 0)
+		return 0;
+	p->is_error = json_string_is(&name, "error") && wire_given(&value);
+	output = json_string_is(&name, "result") || json_string_is(&name, "output");
+	if (value.type != JSON_SPAN_STRING || !(output || p->is_error))
+		return 0;
+	text = chat_alloc(g->r, sizeof(*text));
+	if (!text)
+		return ERR_NOMEM;
+	text->text = chat_text_of(&value);
+	p->parts = text;
+	p->result = (struct json_span){.type = JSON_SPAN_ABSENT};
+	return 0;
+}
+
+static int read_result(struct gemini_reader *g, const struct gemini_place *at, const struct json_span *v,
+		       struct chat_part *p)
+{
+	enum { ID, NAME, RESPONSE, PARTS, SCHEDULING, CONTINUES, FIELDS };
+	static const struct gemini_member rows[FIELDS] = {[ID] = {"id", GEMINI_READ},
+							  [NAME] = {"name", GEMINI_READ},
+							  [RESPONSE] = {"response", GEMINI_READ},
+							  [PARTS] = {"parts", GEMINI_REFUSE},
+							  [SCHEDULING] = {"scheduling", GEMINI_HINT},
+							  [CONTINUES] = {"willContinue", GEMINI_REFUSE}};
+	struct gemini_place name = {.up = at, .name = "name"}, response = {.up = at, .name = "response"};
+	struct json_span m[FIELDS];
+	struct gemini_call *call;
+	int rc = gemini_members(g, at, v, rows, FIELDS, m);
+
+	p->kind = CHAT_TOOL_RESULT;
+	if (rc == 0)
+		rc = gemini_string(g, at, "id", &m[ID], &p->id);
+	if (rc == 0)
+		rc = gemini_string(g, at, "name", &m[NAME], &p->name);
+	if (rc < 0)
+		return rc;
+	if (!p->name.len)
+		return gemini_refuse(g, &name, "expected a non-empty string");
+	if (m[RESPONSE].type != JSON_SPAN_OBJECT)
+		return gemini_refuse(g, &response, "expected an object");
+	if (!p->id.len)
+		p->id.at = NULL;
+	call = find_call(g, p);
+	if (!call)
+		return gemini_refuse(g, at, "no functionCall before it that it answers");
+	call->answered = true;
+	p->id = call->part->id;
+	return read_response(g, &m[RESPONSE], p);
+}
+
+/* ---- parts */
+
+enum {
+	TEXT,
+	INLINE,
+	FILE_DATA,
+	CALL,
+	RESULT,
+	DATA_MEMBERS, /* the above: one of them */
+	THOUGHT = DATA_MEMBERS,
+	SIGNATURE,
+	METADATA,
+	CODE,
+	CODE_RESULT,
+	TOOL_CALL,
+	TOOL_RESPONSE,
+	TRANSCRIPTION,
+	VIDEO,
+	RESOLUTION,
+	PROCESSING,
+	SPEECH,
+	MEMBERS
+};
+static const struct gemini_member part_members[MEMBERS] = {
+	[TEXT] = {"text", GEMINI_READ},
+	[INLINE] = {"inlineData", GEMINI_READ},
+	[FILE_DATA] = {"fileData", GEMINI_READ},
+	[CALL] = {"functionCall", GEMINI_READ},
+	[RESULT] = {"functionResponse", GEMINI_READ},
+	[THOUGHT] = {"thought", GEMINI_REFUSE},
+	[SIGNATURE] = {"thoughtSignature", GEMINI_HINT}, /* of a thought that another model didn't have */
+	[METADATA] = {"partMetadata", GEMINI_HINT},
+	[CODE] = {"executableCode", GEMINI_REFUSE},
+	[CODE_RESULT] = {"codeExecutionResult", GEMINI_REFUSE},
+	[TOOL_CALL] = {"toolCall", GEMINI_REFUSE},
+	[TOOL_RESPONSE] = {"toolResponse", GEMINI_REFUSE},
+	[TRANSCRIPTION] = {"audioTranscription", GEMINI_REFUSE},
+	[VIDEO] = {"videoMetadata", GEMINI_REFUSE},
+	[RESOLUTION] = {"mediaResolution", GEMINI_REFUSE},
+	[PROCESSING] = {"mediaProcessing", GEMINI_REFUSE},
+	[SPEECH] = {"speechMetadata", GEMINI_REFUSE},
+};
+
+/* What stands in whose turn. */
+static int check_turn(struct gemini_reader *g, const struct gemini_place *at, unsigned member, enum chat_role role)
+{
+	if (role == CHAT_ASSISTANT && (member == INLINE || member == FILE_DATA))
+		return gemini_inexpressible(g, at, "a model's turn has no files");
+	if (role == CHAT_ASSISTANT && member == RESULT)
+		return gemini_refuse(g, at, "only in a user's turn");
+	if (role == CHAT_USER && member == CALL)
+		return gemini_refuse(g, at, "only in a model's turn");
+	return 0;
+}
+
+static int read_part(struct gemini_reader *g, const struct gemini_place *at, const struct json_span *v,
+		     enum chat_role role, struct chat_part *p)
+{
+	struct json_span m[MEMBERS];
+	struct gemini_place here = {.up = at};
+	unsigned member = DATA_MEMBERS;
+	int rc = gemini_members(g, at, v, part_members, MEMBERS, m);
+
+	if (rc < 0)
+		return rc;
+	for (unsigned i = 0; i < DATA_MEMBERS; i++) {
+		if (!wire_given(&m[i]))
+			continue;
+		if (member != DATA_MEMBERS)
+			return gemini_refuse(g, at, "expected one kind of data");
+		member = i;
+	}
+	here.name = part_members[member].name;
+	rc = check_turn(g, &here, member, role);
+	if (rc < 0)
+		return rc;
+	switch (member) {
+	case TEXT:
+		p->kind = CHAT_TEXT;
+		return gemini_string(g, at, "text", &m[TEXT], &p->text);
+	case INLINE:
+		return read_inline(g, &here, &m[INLINE], p);
+	case FILE_DATA:
+		return read_file(g, &here, &m[FILE_DATA], p);
+	case CALL:
+		return read_call(g, &here, &m[CALL], p);
+	case RESULT:
+		return read_result(g, &here, &m[RESULT], p);
+	default:
+		return gemini_refuse(g, at, "expected text, inlineData, fileData, functionCall or functionResponse");
+	}
+}
+
+static int read_parts(struct gemini_reader *g, const struct gemini_place *up, const struct json_span *v,
+		      enum chat_role role, struct chat_part **ret)
+{
+	struct gemini_place parts = {.up = up, .name = "parts"}, at = {.up = &parts};
+	struct json_span part;
+	struct json_iter it;
+	int rc = 0;
+
+	if (v->type != JSON_SPAN_ARRAY || json_is_empty(v) || json_iter_init(&it, v) < 0)
+		return gemini_refuse(g, &parts, "expected a non-empty array");
+	for (; rc == 0 && json_iter_next(&it, NULL, &part) == 1; at.index++) {
+		*ret = chat_alloc(g->r, sizeof(**ret));
+		if (!*ret)
+			return ERR_NOMEM;
+		rc = read_part(g, &at, &part, role, *ret);
+		ret = &(*ret)->next;
+	}
+	return rc;
+}
+
+/* ---- turns */
+
+enum { C_ROLE, C_PARTS, C_MEMBERS };
+static const struct gemini_member content_members[C_MEMBERS] = {
+	[C_ROLE] = {"role", GEMINI_READ}, [C_PARTS] = {"parts", GEMINI_READ}};
+
+static int read_role(struct gemini_reader *g, const struct gemini_place *up, const struct json_span *v,
+		     enum chat_role *ret)
+{
+	struct gemini_place at = {.up = up, .name = "role"};
+
+	if (!wire_given(v) || json_string_is(v, "user") || json_string_is(v, "function"))
+		*ret = CHAT_USER;
+	else if (json_string_is(v, "model"))
+		*ret = CHAT_ASSISTANT;
+	else
+		return gemini_refuse(g, &at, "expected user, model or function");
+	return 0;
+}
+
+static int read_content(struct gemini_reader *g, const struct gemini_place *at, const struct json_span *v,
+			struct chat_message *ret)
+{
+	struct json_span m[C_MEMBERS];
+	int rc = gemini_members(g, at, v, content_members, C_MEMBERS, m);
+
+	if (rc == 0)
+		rc = read_role(g, at, &m[C_ROLE], &ret->role);
+	if (rc == 0)
+		rc = read_parts(g, at, &m[C_PARTS], ret->role, &ret->parts);
+	return rc;
+}
+
+int gemini_read_contents(struct gemini_reader *g, const struct gemini_place *contents, const struct json_span *v)
+{
+	struct chat_message **end = &g->chat->messages;
+	struct gemini_place at = {.up = contents};
+	struct json_span content;
+	struct json_iter it;
+	int rc = 0;
+
+	if (v->type != JSON_SPAN_ARRAY || json_is_empty(v) || json_iter_init(&it, v) < 0)
+		return gemini_refuse(g, contents, "expected a non-empty array");
+	for (; rc == 0 && json_iter_next(&it, NULL, &content) == 1; at.index++) {
+		*end = chat_alloc(g->r, sizeof(**end));
+		if (!*end)
+			return ERR_NOMEM;
+		rc = read_content(g, &at, &content, *end);
+		end = &(*end)->next;
+	}
+	return rc;
+}
+
+/* Its role says nothing. */
+int gemini_read_system(struct gemini_reader *g, const struct gemini_place *at, const struct json_span *v)
+{
+	struct gemini_place parts = {.up = at, .name = "parts"}, here = {.up = &parts};
+	struct json_span m[C_MEMBERS];
+	int rc = gemini_members(g, at, v, content_members, C_MEMBERS, m);
+
+	if (rc == 0)
+		rc = read_parts(g, at, &m[C_PARTS], CHAT_USER, &g->chat->system);
+	for (const struct chat_part *p = g->chat->system; rc == 0 && p; p = p->next, here.index++)
+		if (p->kind != CHAT_TEXT)
+			rc = gemini_inexpressible(g, &here, "a system instruction is text");
+	return rc;
+}
