@@ -18,12 +18,18 @@ enum attempt_outcome {
 /* The attempt at c->deployment is over; does nothing when none is under way. First byte and end are read off the call
  * for the deployment's latency. */
 void attempt_end(struct call *c, enum attempt_outcome outcome);
+/* A good answer has begun (status 200): a probe that is a long stream needn't end before its circuit closes. Optional.
+ */
+void attempt_answering(struct call *c);
 /* The provider asks to be left alone for so long (0 = it doesn't say for how long); quota: its account is spent. */
 void attempt_cool(struct call *c, uint64_t for_ns, bool quota);
 /* After an attempt that may have reached a provider, with nothing delivered: may another be made? Takes it from the
- * budget. */
+ * budget. False also when no other deployment could have the call: then what this one said is the answer. */
 bool attempt_again(struct call *c);
-/* The call's place in its tenant's bulkhead, and its place in a queue if it waits. Does nothing when it has none. */
+/* What was used, once it is metered, against our share of the deployment's token limit. Does nothing a second time. */
+void attempt_settle(struct call *c);
+/* The call's place in its tenant's bulkhead, and its place in a queue if it waits. Does nothing when it has none. After
+ * metering. */
 void isolate_end(struct call *c);
 
 #endif

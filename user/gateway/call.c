@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/isolate.h"
 #include "gateway/money.h"
 #include "gateway/refuse.h"
 #include "tollgate/head.h"
@@ -126,9 +127,11 @@ void call_enter(struct call *c)
 
 void call_leave(struct call *c)
 {
-	if (--c->entered || c->x || c->upstream || c->claiming)
+	if (--c->entered || c->x || c->upstream || c->claiming || c->waits_for)
 		return;
+	attempt_end(c, ATTEMPT_NEUTRAL); /* P1: whatever hasn't ended it */
 	money_end(c);
+	isolate_end(c);
 	if (!c->settling)
 		call_free(c);
 }
@@ -137,6 +140,7 @@ void call_drop(struct call *c)
 {
 	c->settling = c->claiming = false; /* the ledger's thread has ended; what it didn't post is in the holds file */
 	call_cancel_upstream(c);
+	isolate_drop(c);
 	call_free(c);
 }
 
@@ -276,6 +280,7 @@ void call_client_gone(struct call *c)
 	if (c->gone)
 		return;
 	c->gone = true;
+	isolate_abandon(c);
 	if (!c->upstream)
 		return;
 	if (!c->hold || !conf->billing.drain_timeout_ms) {
@@ -367,6 +372,7 @@ void call_abort(struct call *c)
 	if (c->upstream && !c->gone)
 		c->broken = true;
 	call_cancel_upstream(c);
+	isolate_abandon(c);
 	money_end(c);
 	if (c->x) {
 		http_close_after(c->x);

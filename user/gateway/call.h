@@ -77,7 +77,10 @@ struct call {
 	struct bulkhead *waits_for; /* NULL = doesn't wait */
 	struct bulkhead_waiter waiter;
 	struct loop_timer wait_timer;
-	bool in_tenant; /* holds a place in its tenant's */
+	unsigned waits_at; /* which of the model's deployments */
+	bool granted;      /* has a place there; choose goes on from here */
+	bool unwilling;    /* if it is granted one now, it goes to the next */
+	bool in_tenant;    /* holds a place in its tenant's */
 
 	/* admit */
 	struct limits_result limits;
@@ -103,6 +106,8 @@ struct call {
 	bool crowded; /* a provider's pool had no connection left */
 	bool attempting; /* holds a ticket of the deployment's breaker and a place in its bulkhead (attempt.h) */
 	struct breaker_ticket ticket;
+	uint64_t attempted_ns;  /* this attempt */
+	uint64_t own_tokens_ns; /* of our share of the deployment's token limit, to be settled */
 
 	/* forward */
 	struct upstream_request *upstream;

@@ -148,6 +148,7 @@ void catalog_free(struct catalog *c)
 {
 	if (!c)
 		return;
+	catalog_unbind_health(c);
 	for (size_t i = 0; c->providers && i < c->n_providers; i++) {
 		if (c->providers[i].headers)
 			explicit_bzero(c->providers[i].headers, c->providers[i].headers_len);

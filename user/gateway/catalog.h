@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "conf/conf.h"
+#include "gateway/health.h"
 
 #include <stdatomic.h>
 
@@ -21,6 +22,11 @@ struct catalog_deployment {
 	unsigned weight, priority;
 	unsigned concurrency; /* 0 = not known */
 	unsigned index;       /* among all deployments of the catalog */
+	/* By catalog_bind_health() */
+	unsigned wires;        /* bit per enum wire of clients that it can serve */
+	struct health *health; /* of its identity, as the next ones */
+	unsigned bulkhead;     /* calls at a time; 0 = as the policy says */
+	struct tg_rate requests, tokens; /* our share of the provider's limits */
 };
 
 struct catalog_model {
@@ -31,6 +37,14 @@ struct catalog_model {
 	unsigned output_tokens_default;
 	char *object; /* the answer to GET /v1/models/{id} */
 	size_t object_len;
+	struct health_budget *retries;
+};
+
+/* A deployment by who it is: several models may use it. */
+struct catalog_identity {
+	struct health *health;
+	unsigned wires, bulkhead;
+	uint64_t requests_per_minute, tokens_per_minute; /* 0 = none */
 };
 
 struct catalog {
@@ -46,6 +60,8 @@ struct catalog {
 	uint32_t hash_mask;
 	char *list; /* the answer to GET /v1/models */
 	size_t list_len;
+	struct catalog_identity *identities; /* sorted by address */
+	size_t n_identities;
 };
 
 /* At most this many deployments of one model are tried (a call remembers them in one word). */
@@ -55,6 +71,11 @@ struct catalog {
 int catalog_new(struct conf *conf, unsigned version, int64_t created_s, struct catalog **ret,
 		struct err *err) MUST_CHECK;
 void catalog_free(struct catalog *c);
+/* Joins deployments and models with what is known of them (health.h), for as long as the catalog lives. Where models
+ * say different things of one deployment, the tightest holds for all. [control] */
+int catalog_bind_health(struct catalog *c, struct health_registry *r, const struct retry_rules *retries,
+			struct err *err) MUST_CHECK;
+void catalog_unbind_health(struct catalog *c);
 const struct catalog_model *catalog_find(const struct catalog *c, const char *name, size_t len);
 
 #endif

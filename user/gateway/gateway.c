@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/enforce.h"
+#include "gateway/isolate.h"
 #include "gateway/prices.h"
 #include "gateway/reasons.h"
 #include "gateway/state.h"
@@ -24,14 +25,19 @@ int gateway_new(const struct gateway_opts *opts, struct gateway **ret, struct er
 	memcpy(gw->pepper, opts->pepper, sizeof(gw->pepper));
 	gw->n_workers = opts->workers;
 	gw->workers = calloc(opts->workers ? opts->workers : 1, sizeof(*gw->workers));
+	gw->tenants = calloc(TG_SUBJECTS_MAX, sizeof(*gw->tenants));
+	routes_init(&gw->routes, kernel_routes(opts->kernel));
 	/* No generation has these yet: a worker that asks before the first policy would wait for it forever. */
-	for (unsigned i = 0; i < 2; i++)
+	for (unsigned i = 0; i < 2; i++) {
 		atomic_init(&gw->slots[i].generation, gw->control->generation + 2);
+		faults_default(&gw->slots[i].faults);
+	}
 	/* The first HMAC makes libcrypto read its configuration: better now than in the first request, unprivileged. */
-	if (!gw->workers || crypto_key_hash(gw->pepper, "", 0, warm, err) < 0 ||
+	if (!gw->workers || !gw->tenants || crypto_key_hash(gw->pepper, "", 0, warm, err) < 0 ||
 	    crypto_random(gw->tag_key, sizeof(gw->tag_key), err) < 0 || directory_new(&d, err) < 0 ||
-	    reasons_open(opts->reasons_file, &gw->reasons, err) < 0 || meters_init(gw, opts->metrics, err) < 0) {
-		if (!gw->workers)
+	    reasons_open(opts->reasons_file, &gw->reasons, err) < 0 ||
+	    health_registry_new(&gw->health, err) < 0 || meters_init(gw, opts->metrics, err) < 0) {
+		if (!gw->workers || !gw->tenants)
 			err_set(err, ERR_NOMEM, "no memory for the gateway");
 		atomic_store(&gw->directory, d);
 		gateway_free(gw);
@@ -51,6 +57,11 @@ void gateway_free(struct gateway *gw)
 	pricing_free(gw->pricing);
 	policy_free(gw->policy);
 	reasons_free(gw->reasons);
+	for (unsigned i = 0; i < 2; i++)
+		faults_done(&gw->slots[i].faults);
+	health_registry_free(gw->health); /* after the catalog */
+	routes_done(&gw->routes);
+	free(gw->tenants);
 	pthread_mutex_destroy(&gw->catalog_lock);
 	free(gw->workers);
 	explicit_bzero(gw->pepper, sizeof(gw->pepper));
@@ -146,6 +157,8 @@ int gateway_directory_load(struct gateway *gw, const struct tenant *tenants, siz
 		return rc;
 	}
 	old = atomic_exchange(&gw->directory, d);
+	for (size_t i = 0; i < n_tenants && gw->policy; i++)
+		faults_tenant(gateway_faults(gw), &gw->policy->faults, tenants[i].id, tenants[i].subject);
 	gateway_quiesce(gw);
 	directory_free_all(old); /* nothing of it is in the new one */
 	return 0;
@@ -186,6 +199,8 @@ int gateway_tenant_put(struct gateway *gw, const struct tenant *t, struct err *e
 
 	if (rc == 0)
 		rc = directory_with_tenant(gateway_directory(gw), t, &d, err);
+	if (rc == 0 && gw->policy)
+		faults_tenant(gateway_faults(gw), &gw->policy->faults, t->id, t->subject);
 	return rc < 0 ? rc : principal_publish(gw, d, t->subject, err);
 }
 
@@ -225,7 +240,7 @@ static void snapshot_publish(uint32_t generation, void *arg)
 }
 
 /* The slot that the next generation will use. No worker looks at it: it is two generations old. */
-static void snapshot_prepare(struct gateway *gw, const struct policy *p)
+static int snapshot_prepare(struct gateway *gw, const struct policy *p, struct err *err)
 {
 	uint32_t next = gw->control->generation + 1;
 	struct snapshot *s = &gw->slots[next & 1];
@@ -237,6 +252,22 @@ static void snapshot_prepare(struct gateway *gw, const struct policy *p)
 		.rates = kernel_rates(gw->kernel, next & 1),
 		.policy = &s->words,
 	};
+	return faults_set(&s->faults, &p->faults, gateway_directory(gw), err);
+}
+
+const struct faults *gateway_faults(const struct gateway *gw)
+{
+	return gw->policy ? &gateway_snapshot(gw)->faults : &gw->slots[0].faults;
+}
+
+/* Calls that wait may have room now. */
+static void faults_changed(struct gateway *gw, const struct policy *before)
+{
+	const struct faults *f = gateway_faults(gw);
+
+	if (!before || memcmp(&before->faults.retries, &gw->policy->faults.retries, sizeof(before->faults.retries)) != 0)
+		health_budgets_reset(gw->health, &f->retry);
+	isolate_wake_tenants(gw);
 }
 
 static uint16_t reason_number(void *arg, const char *text)
@@ -249,6 +280,7 @@ int gateway_policy_apply(struct gateway *gw, struct policy *policy, uint32_t *re
 	struct enforce_lists lists;
 	struct rulebook book;
 	struct pricing *pricing = NULL;
+	struct policy *before;
 	int rc = prices_know_tiers(gw, policy, err);
 
 	if (rc == 0)
@@ -264,8 +296,9 @@ int gateway_policy_apply(struct gateway *gw, struct policy *policy, uint32_t *re
 	if (rc == 0) {
 		/* Workers that still judge by the generation before this one read the bank about to be written. */
 		gateway_quiesce(gw);
-		snapshot_prepare(gw, policy);
-		rc = enforce_policy(gw->kernel, &book, &lists, snapshot_publish, gw, ret_generation, err);
+		rc = snapshot_prepare(gw, policy, err);
+		if (rc == 0)
+			rc = enforce_policy(gw->kernel, &book, &lists, snapshot_publish, gw, ret_generation, err);
 		enforce_lists_done(&lists);
 	}
 	rulebook_done(&book);
@@ -275,8 +308,10 @@ int gateway_policy_apply(struct gateway *gw, struct policy *policy, uint32_t *re
 	}
 	if (pricing)
 		prices_exchange(gw, NULL, pricing);
-	policy_free(gw->policy);
+	before = gw->policy;
 	gw->policy = policy;
+	faults_changed(gw, before);
+	policy_free(before);
 	return 0;
 }
 

@@ -85,6 +85,8 @@ struct gateway_breaker {
 	bool quota_exhausted;
 	unsigned inside, waiting, concurrent;
 	uint64_t latency_us;
+	int64_t changed_ms;           /* Unix time; 0 = never */
+	uint64_t opened, quota_times; /* since the start: times that it opened; that its quota was exhausted */
 };
 int gateway_breakers_each(struct gateway *gw, uint64_t now_ns, int (*cb)(const struct gateway_breaker *b, void *arg),
 			  void *arg, struct err *err) MUST_CHECK;

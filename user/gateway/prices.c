@@ -35,6 +35,7 @@ void prices_exchange(struct gateway *gw, struct catalog *c, struct pricing *p)
 		old = gw->catalog;
 		gw->catalog = c;
 		last = old && --old->refs == 0;
+		routes_set(&gw->routes, c, clock_mono_ns());
 	}
 	old_pricing = gw->pricing;
 	gw->pricing = p;
@@ -57,7 +58,9 @@ int gateway_catalog_publish(struct gateway *gw, struct conf *conf, struct err *e
 		conf_free(conf);
 		return ERR_NOMEM;
 	}
-	rc = prices_make(gw, c, gw->policy, &p, err);
+	rc = catalog_bind_health(c, gw->health, &gateway_faults(gw)->retry, err);
+	if (rc == 0)
+		rc = prices_make(gw, c, gw->policy, &p, err);
 	if (rc < 0) {
 		catalog_free(c);
 		return rc;

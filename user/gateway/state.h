@@ -6,10 +6,12 @@
 #include "crypto/keyed.h"
 #include "gateway/catalog.h"
 #include "gateway/directory.h"
+#include "gateway/faults.h"
 #include "gateway/gateway.h"
 #include "gateway/keycache.h"
 #include "gateway/meters.h"
 #include "gateway/pricing.h"
+#include "gateway/routes.h"
 #include "guard/limits.h"
 #include "upstream/upstream.h"
 
@@ -23,6 +25,7 @@ struct snapshot {
 	atomic_uint generation;
 	struct tg_policy words;
 	struct limits_view limits;
+	struct faults faults;
 };
 
 struct reasons;
@@ -43,6 +46,9 @@ struct gateway {
 	struct ledger *ledger; /* NULL = billing is off */
 	struct pricing_tiers tiers;
 	struct reasons *reasons;
+	struct health_registry *health;
+	struct routes routes;
+	struct bulkhead *tenants; /* [TG_SUBJECTS_MAX], touched where it is used */
 	struct meters meters;
 	unsigned n_workers;
 	_Atomic(struct gateway_worker *) *workers; /* NULL = not running */
@@ -96,6 +102,7 @@ struct gateway_worker {
 	uint64_t log_window_ns;
 	unsigned log_count, log_dropped;
 	bool draining, cutting, aborting;
+	_Atomic(struct bulkhead_waiter *) granted; /* calls of ours that got a place, by any worker (queue.c) */
 };
 
 /* The catalog in force, its calls count raised by one. */
@@ -113,6 +120,9 @@ static inline const struct snapshot *gateway_snapshot(const struct gateway *gw)
 			return s;
 	}
 }
+
+/* How failures are kept apart, by the policy in force. [control] */
+const struct faults *gateway_faults(const struct gateway *gw);
 
 void worker_request_id(struct gateway_worker *w, struct request_id *ret);
 uint64_t worker_random(struct gateway_worker *w);

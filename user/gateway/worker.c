@@ -1,7 +1,7 @@
 /* One worker: its servers, its pools, its view of the catalog. */
 #include "base/clock.h"
 #include "base/log.h"
-#include "gateway/call.h"
+#include "gateway/isolate.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -233,6 +233,7 @@ static void tick(struct loop *l, struct loop_timer *t)
 	unsigned n = http_server_connections(w->plain) + (w->tls ? http_server_connections(w->tls) : 0);
 
 	atomic_store_explicit(&w->n_connections, n, memory_order_relaxed);
+	isolate_run_granted(w);
 	for (struct call *c = w->calls, *next; c; c = next) {
 		next = c->next;
 		call_tick(c, loop_now_ns(l));
