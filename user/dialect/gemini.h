@@ -108,6 +108,14 @@ void gemini_put_usage(struct buf *out, const struct usage *u);
 /* ,"modelVersion":...,"responseId":...} */
 void gemini_put_tail(struct buf *out, const struct dialect_answer_opts *o);
 
+/* Takes back what was appended behind `len`. */
+static inline void gemini_cut(struct buf *out, size_t len)
+{
+	out->len = len;
+	if (out->data)
+		out->data[len] = '\0';
+}
+
 /* One part of an answer. */
 struct gemini_part {
 	bool thought;

@@ -76,11 +76,10 @@ int gemini_put_call(struct buf *out, const struct chat_part *call)
 	buf_puts(out, ",\"args\":");
 	rc = out->failed ? ERR_NOMEM : chat_put_args_object(out, call);
 	if (rc < 0) {
-		out->len = before;
+		gemini_cut(out, before);
 		return rc;
 	}
-	buf_putc(out, '}');
-	return 0;
+	return buf_putc(out, '}');
 }
 
 static int put_call(struct writer *w, const struct chat_part *p)
@@ -394,8 +393,7 @@ static int put_config(struct writer *w)
 	if (rc == 0)
 		rc = put_form(w);
 	if (w->out->len == empty && !w->out->failed) {
-		w->out->len = before;
-		w->out->data[before] = '\0';
+		gemini_cut(w->out, before);
 	} else {
 		buf_putc(w->out, '}');
 	}

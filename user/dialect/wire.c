@@ -8,6 +8,7 @@ static const struct wire_ops *const wires[WIRE_COUNT] = {
 	[WIRE_OPENAI_CHAT] = &wire_openai_chat,
 	[WIRE_OPENAI_EMBEDDINGS] = &wire_openai_embeddings,
 	[WIRE_ANTHROPIC] = &wire_anthropic,
+	[WIRE_GEMINI] = &wire_gemini,
 };
 
 const struct wire_ops *wire_ops_of(enum wire w)
