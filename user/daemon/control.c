@@ -134,6 +134,8 @@ static int make_admin(struct daemon *d, struct err *err)
 			.verdicts = op_verdicts,
 			.status = op_status,
 			.prices_each = op_prices_each,
+			.breakers_each = health_breakers_each,
+			.breaker_force = health_breaker_force,
 			.arg = d},
 	};
 
@@ -218,6 +220,7 @@ static void on_upkeep(struct loop *l, struct loop_timer *t)
 	if (loop_timer_set(l, t, loop_now_ns(l) + SECOND_NS / 4) < 0)
 		log_error(NULL, "upkeep: no memory for a timer; expired list entries stay until a restart");
 	gateway_prices_tick(d->gw, clock_mono_ns(), clock_wall_ms());
+	health_tick(d);
 	if (d->ledger && d->upkeep_count % 4 == 0)
 		ledger_watch(d);
 	if (d->ledger && d->conf->billing.reconcile_interval_s &&
@@ -377,5 +380,7 @@ int control_run(struct daemon *d, struct err *err)
 	notify_systemd("READY=1");
 	log_info(NULL, "ready: %u workers, %s", d->n_workers,
 		 kernel_is_memory(d->kernel) ? "limits in user space only" : "kernel program in force");
-	return loop_run(d->loop, err);
+	rc = loop_run(d->loop, err);
+	health_tick(d); /* of the last calls */
+	return rc;
 }

@@ -114,6 +114,14 @@ int ledger_setup_open(struct daemon *d, struct err *err) MUST_CHECK;
 /* Says what changed: available or not, holds that expired. About once a second. */
 void ledger_watch(struct daemon *d);
 
+/* ---- health.c: deployments' breakers */
+/* As they were before the restart; after the policy. */
+int health_restore(struct daemon *d, struct err *err) MUST_CHECK;
+/* What happened since the last time goes to the log and the store. */
+void health_tick(struct daemon *d);
+int health_breakers_each(void *arg, admin_breaker_cb cb, void *cb_arg, struct err *err);
+int health_breaker_force(void *arg, const char *actor, const char *deployment, unsigned force, struct err *err);
+
 /* ---- control.c: the control thread's loop */
 int control_make(struct daemon *d, struct err *err) MUST_CHECK;
 void control_workers_ended(struct daemon *d);

@@ -147,8 +147,8 @@ static unsigned count_workers(const struct conf *c)
 int daemon_start(struct daemon *d, struct err *err)
 {
 	static int (*const steps[])(struct daemon * d, struct err * err) = {
-		read_secrets, state_open,  kernel_setup_open, make_gateway,        control_make,
-		policy_setup, listen_open, workers_make,      kernel_setup_attach, drop,
+		read_secrets,   state_open,  kernel_setup_open, make_gateway,        control_make, policy_setup,
+		health_restore, listen_open, workers_make,      kernel_setup_attach, drop,
 	};
 	int rc;
 

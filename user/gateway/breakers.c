@@ -166,6 +166,16 @@ int gateway_breaker_force(struct gateway *gw, const char *deployment, enum break
 	return 0;
 }
 
+int gateway_breaker_saved(struct gateway *gw, const char *deployment, struct breaker_saved *ret, struct err *err)
+{
+	struct health *h = health_find(gw->health, deployment);
+
+	if (!h)
+		return err_set(err, ERR_NOT_FOUND, "no deployment %s", deployment);
+	breaker_save(&h->breaker, clock_mono_ns(), clock_wall_ms(), ret);
+	return 0;
+}
+
 int gateway_breaker_restore(struct gateway *gw, const char *deployment, const struct breaker_saved *s, struct err *err)
 {
 	const char *slash = strchr(deployment, '/'); /* providers' names have none */

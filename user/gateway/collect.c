@@ -1,6 +1,7 @@
 /* What lives elsewhere and is read at a scrape: verdicts of both layers, maps, generation, connections. */
 #include "gateway/collect.h"
 
+#include "base/clock.h"
 #include "gateway/state.h"
 
 #include <stdio.h>
@@ -137,6 +138,140 @@ static void put_supply(struct gateway *gw, struct buf *out, bool om)
 		}
 }
 
+/* ---- deployments' health. Series are bounded: of deployments by what fits, of tenants there is the sum. */
+
+#define DEPLOYMENTS_SHOWN 1000u
+
+struct breaker_rows {
+	struct gateway_breaker *rows;
+	char (*ids)[HEALTH_ID_MAX];
+	size_t n, max;
+};
+
+static int keep_breaker(const struct gateway_breaker *b, void *arg)
+{
+	struct breaker_rows *r = arg;
+
+	if (r->n == r->max)
+		return 1;
+	r->rows[r->n] = *b;
+	memcpy(r->ids[r->n], b->deployment, strlen(b->deployment) + 1);
+	r->n++;
+	return 0;
+}
+
+static void put_deployments(const struct breaker_rows *r, struct buf *out, bool om, enum metric_kind kind,
+			    const char *name, const char *help, double (*value)(const struct gateway_breaker *b))
+{
+	char labels[HEALTH_ID_MAX + 20];
+
+	metrics_put_head(out, om, kind, name, help);
+	for (size_t i = 0; i < r->n; i++) {
+		snprintf(labels, sizeof(labels), "deployment=\"%s\"", r->ids[i]);
+		metrics_put_value(out, name, labels, value(&r->rows[i]));
+	}
+}
+
+static double value_state(const struct gateway_breaker *b)
+{
+	return b->view.state;
+}
+
+static double value_opened(const struct gateway_breaker *b)
+{
+	return (double)b->opened;
+}
+
+static double value_cooling(const struct gateway_breaker *b)
+{
+	return b->cooling_ns > 0;
+}
+
+static double value_latency(const struct gateway_breaker *b)
+{
+	return (double)b->latency_us / 1e6;
+}
+
+/* Places of one kind: a series per deployment, one for all tenants together. */
+static void put_places(struct gateway *gw, const struct breaker_rows *r, struct buf *out, bool om, const char *name,
+		       const char *help, bool waiting)
+{
+	const struct directory *d = gateway_directory(gw);
+	uint64_t tenants = 0;
+	char labels[HEALTH_ID_MAX + 20];
+
+	for (uint32_t s = 0; s < d->n_subjects; s++)
+		tenants += atomic_load_explicit(waiting ? &gw->tenants[s].waiting : &gw->tenants[s].inside,
+						memory_order_relaxed);
+	metrics_put_head(out, om, METRIC_GAUGE, name, help);
+	metrics_put_value(out, name, "group=\"tenants\"", (double)tenants);
+	for (size_t i = 0; i < r->n; i++) {
+		snprintf(labels, sizeof(labels), "group=\"%s\"", r->ids[i]);
+		metrics_put_value(out, name, labels, waiting ? r->rows[i].waiting : r->rows[i].inside);
+	}
+}
+
+static void put_retries(struct gateway *gw, struct buf *out, bool om)
+{
+	static const char *const results[HEALTH_RETRIES] = {
+		[HEALTH_RETRY_GRANTED] = "granted",          [HEALTH_RETRY_NO_BUDGET] = "no_budget",
+		[HEALTH_RETRY_NO_ATTEMPTS] = "max_attempts", [HEALTH_RETRY_TOO_LATE] = "too_late",
+		[HEALTH_RETRY_NOWHERE] = "no_deployment",
+	};
+	char labels[40];
+
+	metrics_put_head(out, om, METRIC_COUNTER, "tollgate_retries_total",
+			 "Attempts that failed after they may have reached a provider: was another one made?");
+	for (unsigned i = 0; i < HEALTH_RETRIES; i++) {
+		snprintf(labels, sizeof(labels), "result=\"%s\"", results[i]);
+		metrics_put_value(out, "tollgate_retries_total", labels, (double)atomic_load(&gw->health->retries[i]));
+	}
+}
+
+/* Deployments come sorted, so that those of a provider stand together. */
+static void put_quota(const struct breaker_rows *r, struct buf *out, bool om)
+{
+	char labels[HEALTH_ID_MAX + 20];
+
+	metrics_put_head(out, om, METRIC_COUNTER, "tollgate_provider_quota_exhausted_total",
+			 "Times that a provider said our quota or credit with it is spent.");
+	for (size_t i = 0, next; i < r->n; i = next) {
+		size_t len = strcspn(r->ids[i], "/") + 1;
+		uint64_t n = 0;
+
+		for (next = i; next < r->n && !strncmp(r->ids[i], r->ids[next], len); next++)
+			n += r->rows[next].quota_times;
+		snprintf(labels, sizeof(labels), "provider=\"%.*s\"", (int)len - 1, r->ids[i]);
+		metrics_put_value(out, "tollgate_provider_quota_exhausted_total", labels, (double)n);
+	}
+}
+
+static void put_breakers(struct gateway *gw, struct buf *out, bool om)
+{
+	struct breaker_rows r = {.max = DEPLOYMENTS_SHOWN};
+	struct err err;
+
+	r.rows = calloc(r.max, sizeof(*r.rows));
+	r.ids = calloc(r.max, sizeof(*r.ids));
+	if (r.rows && r.ids && gateway_breakers_each(gw, clock_mono_ns(), keep_breaker, &r, &err) >= 0) {
+		put_deployments(&r, out, om, METRIC_GAUGE, "tollgate_breaker_state",
+				"State of a deployment's circuit: 0 closed, 1 open, 2 half-open.", value_state);
+		put_deployments(&r, out, om, METRIC_COUNTER, "tollgate_breaker_openings_total",
+				"Times that a deployment's circuit opened.", value_opened);
+		put_deployments(&r, out, om, METRIC_GAUGE, "tollgate_deployment_cooling",
+				"1 while a deployment is left alone because its provider asked for it.", value_cooling);
+		put_deployments(&r, out, om, METRIC_GAUGE, "tollgate_deployment_latency_seconds",
+				"Time to a deployment's first byte, smoothed, as routing sees it.", value_latency);
+		put_places(gw, &r, out, om, "tollgate_bulkhead_inside", "Calls under way in a group.", false);
+		put_places(gw, &r, out, om, "tollgate_bulkhead_waiting", "Calls that wait for a place in a group.",
+			   true);
+		put_quota(&r, out, om);
+	}
+	put_retries(gw, out, om);
+	free(r.rows);
+	free(r.ids);
+}
+
 void gateway_collect(struct buf *out, bool openmetrics, void *arg)
 {
 	struct gateway *gw = arg;
@@ -155,6 +290,7 @@ void gateway_collect(struct buf *out, bool openmetrics, void *arg)
 		put_ledger(gw->ledger, out, openmetrics);
 	if (gw->pricing)
 		put_supply(gw, out, openmetrics);
+	put_breakers(gw, out, openmetrics);
 	put_one(out, openmetrics, METRIC_GAUGE, "tollgate_policy_generation", "Generation of the policy in force.",
 		(double)gw->control->generation);
 	put_one(out, openmetrics, METRIC_GAUGE, "tollgate_kernel_enabled",

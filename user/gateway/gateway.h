@@ -93,7 +93,11 @@ int gateway_breakers_each(struct gateway *gw, uint64_t now_ns, int (*cb)(const s
 /* Puts a force in force, and its effect on routes at the NIC. ERR_NOT_FOUND; else *ret is what to store. */
 int gateway_breaker_force(struct gateway *gw, const char *deployment, enum breaker_force f,
 			  struct breaker_saved *ret, struct err *err) MUST_CHECK;
-/* At start, after the catalog was published; unknown deployments are remembered for a later catalog. */
+/* As it stands now. ERR_NOT_FOUND. */
+int gateway_breaker_saved(struct gateway *gw, const char *deployment, struct breaker_saved *ret,
+			  struct err *err) MUST_CHECK;
+/* At start, after the catalog was published; unknown deployments are remembered for a later catalog.
+ */
 int gateway_breaker_restore(struct gateway *gw, const char *deployment, const struct breaker_saved *s,
 			    struct err *err) MUST_CHECK;
 /* What has happened since the last call, oldest first; and every breaker that has to be stored again. A few times a
