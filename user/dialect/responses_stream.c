@@ -286,7 +286,7 @@ static int open_part(struct dialect_stream *s, struct encoder *e, struct item *i
 	return 0;
 }
 
-static int close_item(struct dialect_stream *s, struct encoder *e, struct item *it, const char *status, struct buf *out)
+static int close_item(struct dialect_stream *s, struct item *it, const char *status, struct buf *out)
 {
 	int rc = it->done ? 0 : close_part(s, it, out);
 
@@ -353,7 +353,7 @@ static int begin_call(struct dialect_stream *s, struct encoder *e, const struct 
 	struct item *message = open_message(e), *it;
 	struct chat_text id = ev->id;
 	char made[64];
-	int rc = message ? close_item(s, e, message, "completed", out) : 0;
+	int rc = message ? close_item(s, message, "completed", out) : 0;
 
 	if (rc == 0)
 		rc = item_add(e, true, &it);
@@ -393,7 +393,7 @@ static int end_call(struct dialect_stream *s, struct encoder *e, unsigned tool, 
 {
 	struct item *it = find_call(e, tool);
 
-	return it ? close_item(s, e, it, "completed", out) : ERR_PROTO;
+	return it ? close_item(s, it, "completed", out) : ERR_PROTO;
 }
 
 static int whole_call(struct dialect_stream *s, struct encoder *e, const struct chat_event *ev, struct buf *out)
@@ -420,7 +420,7 @@ static int close_all(struct dialect_stream *s, struct encoder *e, struct buf *ou
 
 	for (unsigned i = 0; rc == 0 && i < e->n_items; i++) {
 		status = i + 1 == e->n_items ? responses_status(e->finish) : "completed";
-		rc = close_item(s, e, &e->items[i], status, out);
+		rc = close_item(s, &e->items[i], status, out);
 	}
 	return rc;
 }

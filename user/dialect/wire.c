@@ -6,6 +6,7 @@
 
 static const struct wire_ops *const wires[WIRE_COUNT] = {
 	[WIRE_OPENAI_CHAT] = &wire_openai_chat,
+	[WIRE_OPENAI_RESPONSES] = &wire_openai_responses,
 	[WIRE_OPENAI_EMBEDDINGS] = &wire_openai_embeddings,
 	[WIRE_ANTHROPIC] = &wire_anthropic,
 	[WIRE_GEMINI] = &wire_gemini,
