@@ -20,6 +20,7 @@ enum ctl_complete {
 	CTL_COMPLETE_INTERFACE,
 	CTL_COMPLETE_TENANT,
 	CTL_COMPLETE_KEY,
+	CTL_COMPLETE_DEPLOYMENT,
 };
 
 struct ctl_argument {
@@ -158,6 +159,11 @@ int ctl_run_bill_settlements(struct ctl *ctl, const struct ctl_args *args, struc
 int ctl_run_bill_statement(struct ctl *ctl, const struct ctl_args *args, struct err *err);
 int ctl_run_bill_invoice(struct ctl *ctl, const struct ctl_args *args, struct err *err);
 int ctl_run_backup(struct ctl *ctl, const struct ctl_args *args, struct err *err);
+int ctl_run_breaker_list(struct ctl *ctl, const struct ctl_args *args, struct err *err);
+int ctl_run_breaker_open(struct ctl *ctl, const struct ctl_args *args, struct err *err);
+int ctl_run_breaker_close(struct ctl *ctl, const struct ctl_args *args, struct err *err);
+int ctl_run_breaker_auto(struct ctl *ctl, const struct ctl_args *args, struct err *err);
+int ctl_run_event_list(struct ctl *ctl, const struct ctl_args *args, struct err *err);
 int ctl_run_attach(struct ctl *ctl, const struct ctl_args *args, struct err *err);
 int ctl_run_detach(struct ctl *ctl, const struct ctl_args *args, struct err *err);
 int ctl_run_explain(struct ctl *ctl, const struct ctl_args *args, struct err *err);

@@ -69,6 +69,49 @@ static void put_counts(struct buf *out, json_t *nic, int64_t now_ms)
 	view_fields(out, nic, fields, now_ms);
 }
 
+/* What would keep a request that is let in from being served. */
+static void put_circuits(struct buf *out, json_t *json, int64_t now_ms)
+{
+	json_t *routes = json_object_get(json, "routes_open"), *unwell = json_object_get(json, "deployments_unwell");
+	json_t *bulkhead = json_object_get(json, "tenant_bulkhead"), *row;
+	json_int_t most = json_integer_value(json_object_get(bulkhead, "concurrent"));
+	size_t i;
+
+	if (most)
+		buf_printf(out,
+			   "at most %" JSON_INTEGER_FORMAT " calls of its tenant at once, %" JSON_INTEGER_FORMAT
+			   " more wait\n",
+			   most, json_integer_value(json_object_get(bulkhead, "queue")));
+	json_array_foreach(unwell, i, row)
+	{
+		const char *state = string_at(row, "state");
+		json_t *ms = json_object_get(row, "retry_ms"), *cooling = json_object_get(row, "cooling_ms");
+		bool cools = json_integer_value(cooling) > json_integer_value(ms);
+
+		buf_printf(out, "deployment %s ", string_at(row, "deployment"));
+		if (strcmp(state, "closed") != 0)
+			buf_printf(out, "has its circuit %s", strcmp(state, "open") == 0 ? "open" : "half-open");
+		else if (cools)
+			buf_puts(out, json_is_true(json_object_get(row, "quota_exhausted")) ? "has no quota left"
+											    : "cools down");
+		else
+			buf_puts(out, "is full");
+		if (json_is_null(ms)) {
+			buf_puts(out, ", forced");
+		} else if (json_integer_value(cools ? cooling : ms)) {
+			buf_puts(out, " for another ");
+			view_value(out, cools ? cooling : ms, VIEW_WAIT_MS, now_ms);
+		}
+		buf_putc(out, '\n');
+	}
+	json_array_foreach(routes, i, row)
+	{
+		buf_printf(out, "no deployment can serve %s: refused for another ", string_at(row, "route"));
+		view_value(out, json_object_get(row, "retry_ms"), VIEW_WAIT_MS, now_ms);
+		buf_putc(out, '\n');
+	}
+}
+
 static void view_key(struct buf *out, json_t *json, int64_t now_ms)
 {
 	static const struct {
@@ -91,6 +134,7 @@ static void view_key(struct buf *out, json_t *json, int64_t now_ms)
 	}
 	if (json_is_false(json_object_get(json, "known_to_kernel")) && *string_at(json, "id"))
 		buf_puts(out, "the kernel hasn't seen it yet: its next request goes to the daemon, which teaches it\n");
+	put_circuits(out, json, now_ms);
 	if (json_array_size(rows)) {
 		buf_putc(out, '\n');
 		view_limits_table(out, rows, true, now_ms);

@@ -32,6 +32,11 @@
 	{                                                                                                              \
 		.name = "TENANT", .help = "tenant's id", .complete = CTL_COMPLETE_TENANT                               \
 	}
+#define ARG_DEPLOYMENT                                                                                                 \
+	{                                                                                                              \
+		.name = "DEPLOYMENT", .help = "PROVIDER/MODEL, as `tollctl breaker list` names it",                    \
+		.complete = CTL_COMPLETE_DEPLOYMENT                                                                    \
+	}
 #define OPT_PAGE                                                                                                       \
 	OPT("limit", "N", "at most N rows (default 100, at most 1000)"), OPT("before", "ID", "older than this one")
 #define OPT_PERIOD OPT("period", "PERIOD", "a month (2026-11) or a day (2026-11-24), UTC; required")
@@ -333,6 +338,32 @@ const struct ctl_command ctl_commands[] = {
 	 .arguments = {{.name = "ID", .help = "version to go back to (default: the one before)", .optional = true}},
 	 .summary = "put an earlier policy in force again",
 	 .run = ctl_run_policy_rollback},
+
+	{.words = "breaker list",
+	 .summary = "deployments with their circuit breakers: state, why, when they are tried again, calls in flight",
+	 .details = "A deployment that cools down because its provider said so (429, quota) isn't open: it counts no "
+		    "failure and is left alone for that time.",
+	 .run = ctl_run_breaker_list},
+	{.words = "breaker open",
+	 .arguments = {ARG_DEPLOYMENT},
+	 .summary = "send a deployment no calls until it is freed",
+	 .details = "Calls go to the model's other deployments. When every deployment behind a route is open, its "
+		    "requests are refused at the NIC. Holds over restarts, until `tollctl breaker auto`.",
+	 .example = "breaker open openai/gpt-4o-2024-08-06",
+	 .run = ctl_run_breaker_open},
+	{.words = "breaker close",
+	 .arguments = {ARG_DEPLOYMENT},
+	 .summary = "send a deployment calls whatever becomes of them, until it is freed",
+	 .details = "Failures are counted and open nothing. Holds over restarts, until `tollctl breaker auto`.",
+	 .run = ctl_run_breaker_close},
+	{.words = "breaker auto",
+	 .arguments = {ARG_DEPLOYMENT},
+	 .summary = "let a deployment's breaker decide for itself again",
+	 .run = ctl_run_breaker_auto},
+	{.words = "event list",
+	 .options = {OPT_PAGE},
+	 .summary = "what happened to deployments, newest first: opened, probed, closed, quota exhausted",
+	 .run = ctl_run_event_list},
 
 	{.words = "attach",
 	 .arguments = {{.name = "INTERFACE", .help = "network interface", .complete = CTL_COMPLETE_INTERFACE}},
