@@ -232,7 +232,7 @@ static struct old_splice usage_splice(const struct openai_request *q, const char
 
 	if (!q->stream_options_at) /* right behind the model, whose place is known */
 		return (struct old_splice){q->model_at + q->model_quoted_len, 0,
-				       ",\"stream_options\":{\"include_usage\":true}"};
+					   ",\"stream_options\":{\"include_usage\":true}"};
 	if (!q->stream_options_object)
 		return (struct old_splice){q->stream_options_at, q->stream_options_len, "{\"include_usage\":true}"};
 	if (q->include_usage_at)
@@ -241,7 +241,7 @@ static struct old_splice usage_splice(const struct openai_request *q, const char
 	while (*after == ' ' || *after == '\n' || *after == '\r' || *after == '\t')
 		after++;
 	return (struct old_splice){q->stream_options_at + 1, 0,
-			       *after == '}' ? "\"include_usage\":true" : "\"include_usage\":true,"};
+				   *after == '}' ? "\"include_usage\":true" : "\"include_usage\":true,"};
 }
 
 static size_t put_splice(const struct old_splice *s, const char *body, size_t from, struct buf *out)

@@ -18,8 +18,8 @@ struct openai_chat_decoder {
 	unsigned begun[SCAN_CHOICES_MAX], open[SCAN_CHOICES_MAX];
 };
 struct openai_chat_encoder {
-	struct buf head;        /* what every chunk begins with */
-	uint64_t role_said[2];  /* by choice */
+	struct buf head;       /* what every chunk begins with */
+	uint64_t role_said[2]; /* by choice */
 };
 int openai_chat_decode(struct dialect_stream *s, const struct wire_event *ev);
 int openai_chat_encode(struct dialect_stream *s, const struct chat_event *ev, struct buf *out);

@@ -8,8 +8,8 @@ static const struct {
 	const char *name;
 	enum chat_finish finish;
 } finishes[] = {
-	{"stop", CHAT_FINISH_STOP},         {"length", CHAT_FINISH_LENGTH},
-	{"tool_calls", CHAT_FINISH_TOOLS},  {"content_filter", CHAT_FINISH_FILTER},
+	{"stop", CHAT_FINISH_STOP},           {"length", CHAT_FINISH_LENGTH},
+	{"tool_calls", CHAT_FINISH_TOOLS},    {"content_filter", CHAT_FINISH_FILTER},
 	{"function_call", CHAT_FINISH_TOOLS},
 };
 
@@ -81,8 +81,7 @@ static int add_call(struct parts *l, const struct json_span *call)
 	struct json_member f[] = {[NAME] = {.name = "name"}, [ARGS] = {.name = "arguments"}};
 	struct chat_part *p;
 
-	if (json_scan_object(call->at, call->len, m, FIELDS, NULL) < 0 ||
-	    m[FUNCTION].value.type != JSON_SPAN_OBJECT ||
+	if (json_scan_object(call->at, call->len, m, FIELDS, NULL) < 0 || m[FUNCTION].value.type != JSON_SPAN_OBJECT ||
 	    json_scan_object(m[FUNCTION].value.at, m[FUNCTION].value.len, f, ARRAY_SIZE(f), NULL) < 0 ||
 	    f[NAME].value.type != JSON_SPAN_STRING)
 		return broken(l->err, "a tool call isn't one");

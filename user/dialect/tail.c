@@ -55,8 +55,8 @@ static const char *container_end(const char *p, const char *end)
 	return NULL;
 }
 
-/* The object of the member that begins at `at`, if it is a member of what the answer's last bracket closes. Inside a string the
- * quotes would be escaped. */
+/* The object of the member that begins at `at`, if it is a member of what the answer's last bracket closes. Inside a
+ * string the quotes would be escaped. */
 static bool usage_at(const char *at, size_t name_len, const char *end, struct json_span *ret)
 {
 	const char *p = skip_space(at + name_len, end), *behind, *outer;

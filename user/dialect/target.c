@@ -85,7 +85,8 @@ static const char *name_in_path(const char *path, const struct dialect_target *t
 
 	if (strncmp(path, azure, sizeof(azure) - 1) == 0 && t->route != TG_ROUTE_NONE) {
 		p = path + sizeof(azure) - 1;
-		stop = path + strlen(path) - strlen(t->route == TG_ROUTE_EMBEDDINGS ? "/embeddings" : "/chat/completions");
+		stop = path + strlen(path) -
+		       strlen(t->route == TG_ROUTE_EMBEDDINGS ? "/embeddings" : "/chat/completions");
 		*ret_len = (size_t)(stop - p);
 		return p;
 	}
@@ -99,8 +100,7 @@ static const char *name_in_path(const char *path, const struct dialect_target *t
 	return p;
 }
 
-int dialect_target_of(const char *path, const char *query, struct arena *a, struct dialect_target *ret,
-		      struct err *err)
+int dialect_target_of(const char *path, const char *query, struct arena *a, struct dialect_target *ret, struct err *err)
 {
 	size_t len = strlen(path), name_len = 0;
 	__u32 hit = tg_route_find_text(path, len);

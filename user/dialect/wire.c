@@ -115,6 +115,7 @@ int dialect_answer_translate(const struct dialect_answer_opts *o, const char *bo
 		return rc;
 	rc = wire_ops_of(o->to)->answer_render(&answer, o, out);
 	if (rc < 0 || out->failed)
-		return err_set(err, rc < 0 ? rc : ERR_NOMEM, "answer: %s", rc == ERR_PROTO ? "malformed" : "out of memory");
+		return err_set(err, rc < 0 ? rc : ERR_NOMEM, "answer: %s",
+			       rc == ERR_PROTO ? "malformed" : "out of memory");
 	return 0;
 }
