@@ -30,7 +30,7 @@ struct admin_call {
 	const char *query;
 	const char *body;
 	size_t body_len;
-	char part[128]; /* what stands for {id} or {list} in the path, decoded */
+	char part[ADMIN_PART_MAX]; /* what stands for {id} or {list} in the path, decoded */
 };
 
 /* ---- position.c: jobs of the long lane only */
@@ -109,6 +109,15 @@ void handle_statement(struct admin_call *c);
 void handle_invoice_put(struct admin_call *c);
 void handle_invoice_show(struct admin_call *c);
 void handle_backup(struct admin_call *c);
+void handle_breakers_list(struct admin_call *c);
+void handle_breaker_open(struct admin_call *c);
+void handle_breaker_close(struct admin_call *c);
+void handle_breaker_auto(struct admin_call *c);
+void handle_events_list(struct admin_call *c);
+
+/* ---- breakers.c */
+/* Deployments that get no call just now, with why; null: can't be said. */
+json_t *breakers_unwell_json(struct admin *a);
 
 /* ---- reconcile.c */
 /* What is open now, for admin_discrepancies_open(); the figure of before stays when the books can't say. */

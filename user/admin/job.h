@@ -29,6 +29,8 @@ enum job_lane {
 	JOB_LANES,
 };
 
+#define ADMIN_PART_MAX 256u /* of a path; the longest is a deployment's "PROVIDER/MODEL" */
+
 struct admin;
 struct admin_call;
 struct http_exchange;
@@ -40,7 +42,7 @@ struct job {
 	struct http_exchange *x; /* control thread only; NULL: nobody waits (any more) */
 	void (*handle)(struct admin_call *c);
 	const char *actor;
-	char part[128];
+	char part[ADMIN_PART_MAX];
 	char *query, *body; /* body may be NULL */
 	size_t body_len;
 	/* The reply. */

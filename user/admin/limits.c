@@ -147,13 +147,53 @@ static bool exhausted(struct admin *a, uint32_t subject, unsigned dim)
 	return s.remaining == 0;
 }
 
-/* A chat request of one token, as admission would see it. */
+/* How long a route is out of order: every deployment behind it has its circuit open. */
+static uint64_t route_open_ms(struct admin *a, enum tg_route route)
+{
+	uint64_t until = TG_READ_ONCE(kernel_routes(a->o.kernel)[route].open_until_ns), now = clock_mono_ns();
+
+	return until > now ? (until - now + 999999) / 1000000 : 0;
+}
+
+static json_t *routes_json(struct admin *a)
+{
+	json_t *list = json_array();
+
+	for (unsigned r = 0; r < TG_ROUTE_COUNT; r++) {
+		uint64_t ms = route_open_ms(a, (enum tg_route)r);
+
+		if (ms)
+			json_array_append_new(list, json_pack("{s:s,s:I}", "route", route_names[r], "retry_ms",
+							      ms > INT64_MAX ? INT64_MAX : (json_int_t)ms));
+	}
+	return list;
+}
+
+/* How many calls of a tenant may be under way at once. */
+static json_t *bulkhead_json(struct admin *a, const char *tenant)
+{
+	const struct policy *p = a->o.ops.policy_current(a->o.ops.arg);
+	const struct policy_bulkhead *rule;
+
+	if (!p)
+		return json_null();
+	rule = &p->faults.bulkheads.tenant;
+	for (size_t i = 0; i < p->faults.bulkheads.n_tenants; i++)
+		if (!strcmp(p->faults.bulkheads.tenants[i].tenant, tenant))
+			rule = &p->faults.bulkheads.tenants[i].rule;
+	return json_pack("{s:I,s:I,s:I}", "concurrent", (json_int_t)rule->concurrent, "queue", (json_int_t)rule->queue,
+			 "wait_ms", (json_int_t)(rule->wait_ns / 1000000));
+}
+
+/* A chat request of one token, as admission would see it. The kernel looks at the route's circuit before the limits
+ * (bpf/request.h, Q4), the daemon after them. */
 static struct verdict judge_key(struct admin *a, const struct api_key *k, const struct tenant *t, bool known)
 {
 	const struct tg_subject *s = kernel_subjects(a->o.kernel);
 	uint32_t key = TG_READ_ONCE(s[k->subject].flags), tenant = TG_READ_ONCE(s[t->subject].flags);
 	struct verdict v = {known ? "nic" : "daemon", "answer", TG_REASON_NONE};
 	const unsigned route = TG_DIM_ROUTE0 + TG_ROUTE_CHAT_COMPLETIONS;
+	bool open = route_open_ms(a, TG_ROUTE_CHAT_COMPLETIONS) > 0;
 
 	if ((key | tenant) & TG_SUBJECT_BLOCKED)
 		v.reason = TG_REASON_KEY_BLOCKED;
@@ -161,6 +201,8 @@ static struct verdict judge_key(struct admin *a, const struct api_key *k, const 
 		v.reason = TG_REASON_KEY_DISABLED;
 	else if (tenant & TG_SUBJECT_DISABLED)
 		v.reason = TG_REASON_TENANT_DISABLED;
+	else if (open && known)
+		v.reason = TG_REASON_CIRCUIT_OPEN;
 	else if (exhausted(a, TG_SUBJECT_GATEWAY, TG_DIM_REQUESTS))
 		v.reason = TG_REASON_GLOBAL_REQUESTS;
 	else if (exhausted(a, t->subject, TG_DIM_REQUESTS))
@@ -172,9 +214,12 @@ static struct verdict judge_key(struct admin *a, const struct api_key *k, const 
 	else if (exhausted(a, TG_SUBJECT_GATEWAY, route) || exhausted(a, t->subject, route) ||
 		 exhausted(a, k->subject, route))
 		v.reason = TG_REASON_ROUTE_REQUESTS;
+	else if (open)
+		v.reason = TG_REASON_CIRCUIT_OPEN;
 	else
 		v = (struct verdict){"daemon", "pass", TG_REASON_NONE};
-	if (v.reason == TG_REASON_NONE && k->expires_ms && k->expires_ms <= clock_wall_ms())
+	if ((v.reason == TG_REASON_NONE || (v.reason == TG_REASON_CIRCUIT_OPEN && !known)) && k->expires_ms &&
+	    k->expires_ms <= clock_wall_ms())
 		v = (struct verdict){"daemon", "answer", TG_REASON_UNKNOWN_KEY};
 	return v;
 }
@@ -220,6 +265,9 @@ static void explain_key(struct admin_call *c, const char *text)
 	json_object_set_new(o, "known_to_kernel",
 			    is_text && !kernel_is_memory(a->o.kernel) ? json_boolean(known) : json_null());
 	json_object_set_new(o, "expires_ms", json_integer(k.expires_ms));
+	json_object_set_new(o, "routes_open", routes_json(a));
+	json_object_set_new(o, "deployments_unwell", breakers_unwell_json(a));
+	json_object_set_new(o, "tenant_bulkhead", bulkhead_json(a, t.id));
 	reply_json(c, 200, o);
 }
 

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include "guard/breaker.h"
 #include "price/price.h"
 
 #include <pthread.h>
@@ -132,6 +133,39 @@ static int prices_each(void *arg, const char *model, const char *tier, admin_pri
 			return rc;
 	}
 	return 0;
+}
+
+/* ---- breakers */
+
+static int breakers_each(void *arg, admin_breaker_cb cb, void *cb_arg, struct err *err)
+{
+	(void)arg;
+	if (fx.breakers_fail)
+		return err_set(err, ERR_NOMEM, "no memory for breakers");
+	for (size_t i = 0; i < fx.n_breakers; i++) {
+		int rc = cb(&fx.breakers[i], cb_arg);
+
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+static int breaker_force(void *arg, const char *actor, const char *deployment, unsigned force, struct err *err)
+{
+	(void)arg;
+	for (size_t i = 0; i < fx.n_breakers; i++) {
+		struct admin_breaker *b = &fx.breakers[i];
+
+		if (strcmp(b->deployment, deployment) != 0)
+			continue;
+		snprintf(fx.forced_by, sizeof(fx.forced_by), "%s", actor);
+		b->force = force;
+		b->state = force == BREAKER_FORCED_OPEN ? BREAKER_OPEN : BREAKER_CLOSED;
+		b->until_ms = force == BREAKER_FORCED_OPEN ? UINT64_MAX : 0;
+		return 0;
+	}
+	return err_set(err, ERR_NOT_FOUND, "there is no deployment '%s'", deployment);
 }
 
 /* ---- calls, as a worker makes them */
@@ -300,7 +334,7 @@ static void start(bool billing)
 	struct admin_opts o = {.pepper = pepper,
 			       .token = token,
 			       .ops = {policy_apply, policy_current, tenant_put, key_put, key_put, key_find, reason_of,
-				       reason_text, verdicts, status, prices_each, NULL}};
+				       reason_text, verdicts, status, prices_each, breakers_each, breaker_force, NULL}};
 	static char path[128];
 	struct err err;
 

@@ -20,6 +20,10 @@ struct fixture {
 	unsigned generation;
 	bool refuse_policies; /* policy_apply fails */
 	bool draining;
+	struct admin_breaker *breakers; /* what the gateway says; forcing writes here */
+	size_t n_breakers;
+	bool breakers_fail;
+	char forced_by[64]; /* actor of the last force */
 };
 
 extern struct fixture fx;
