@@ -35,13 +35,13 @@ static const struct schema_field provider_fields[] = {
 	 .offset = offsetof(struct conf_provider, kind),
 	 .choices = provider_kinds,
 	 .required = true,
-	 .help = "Wire dialect of the provider."},
+	 .help = "Which API the provider speaks."},
 	{.name = "base_url",
 	 .type = SCHEMA_URL,
 	 .offset = offsetof(struct conf_provider, base_url),
 	 .max = 1024,
 	 .required = true,
-	 .help = "http(s)://host[:port][/prefix]; the API path (/v1/...) is appended."},
+	 .help = "http(s)://host[:port][/prefix]; the API path (/v1/..., /v1beta/..., /openai/...) is appended."},
 	{.name = "api_key",
 	 .type = SCHEMA_SECRET,
 	 .offset = offsetof(struct conf_provider, api_key),
@@ -52,19 +52,91 @@ static const struct schema_field provider_fields[] = {
 	 .offset = offsetof(struct conf_provider, ca_file),
 	 .def_text = "the system's",
 	 .help = "Certificate authorities (PEM) that the provider's certificate is verified against."},
+	{.name = "api_version",
+	 .type = SCHEMA_STRING,
+	 .offset = offsetof(struct conf_provider, api_version),
+	 .max = 32,
+	 .def_text = "of its kind",
+	 .help = "anthropic: date of the header anthropic-version, else 2023-06-01. gemini: v1 or v1beta, else the "
+		 "client's, else v1beta. azure: api-version of the deployment paths, such as 2024-10-21; without "
+		 "it the v1 API is spoken. Not for openai."},
 };
+
+static bool is_date(const char *s, size_t len)
+{
+	static const char form[] = "dddd-dd-dd";
+	int month, day;
+
+	if (len != sizeof(form) - 1)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (form[i] == 'd' ? s[i] < '0' || s[i] > '9' : s[i] != form[i])
+			return false;
+	month = atoi(s + 5);
+	day = atoi(s + 8);
+	return month >= 1 && month <= 12 && day >= 1 && day <= 31;
+}
+
+/* The rule that the text breaks, or NULL. */
+static const char *broken_version(enum provider_kind kind, const char *s)
+{
+	static const char preview[] = "-preview";
+	size_t len = strlen(s), end = sizeof(preview) - 1;
+
+	switch (kind) {
+	case PROVIDER_ANTHROPIC:
+		return is_date(s, len) ? NULL : "is no version of anthropic; give a date such as 2023-06-01";
+	case PROVIDER_GEMINI:
+		return !strcmp(s, "v1") || !strcmp(s, "v1beta") ? NULL : "is no version of gemini; give v1 or v1beta";
+	case PROVIDER_AZURE:
+		if (len > end && !strcmp(s + len - end, preview))
+			len -= end;
+		return is_date(s, len) ? NULL
+				       : "is no version of azure; give a date such as 2024-10-21 or "
+					 "2025-04-01-preview, or leave it out for the v1 API";
+	default:
+		return "has no effect with kind: openai; leave it out";
+	}
+}
+
+static bool ends_in(const char *s, size_t len, const char *end)
+{
+	return len > strlen(end) && !strcmp(s + len - strlen(end), end);
+}
+
+/* As providers' own pages give it; every call would go to /v1/v1/... Returns the part that is too much, or NULL.
+ * Others than Azure serve OpenAI's API below a prefix /openai, and that is no part of the paths then. */
+static const char *path_in_url(enum provider_kind kind, const char *url)
+{
+	static const char *const paths[] = {"/openai/v1", "/v1beta/openai", "/v1", "/v1beta", "/openai"};
+	size_t len = strlen(url);
+
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
+		if (ends_in(url, len, paths[i])) {
+			if (kind != PROVIDER_OPENAI)
+				return paths[i];
+			return i == 0 ? "/v1" : i == 4 ? NULL : paths[i];
+		}
+	return NULL;
+}
 static void check_provider(struct reader *rd, void *base, const struct node *n, uint64_t given)
 {
 	struct conf_provider *p = base;
-	size_t len = p->base_url ? strlen(p->base_url) : 0;
+	const char *too_much, *broken;
 
-	(void)given;
 	if (!p->api_key)
 		p->api_key = reader_strndup(rd, "", 0);
-	/* As providers' own pages give it; every call would go to /v1/v1/... */
-	if (len > 3 && !strcmp(p->base_url + len - 3, "/v1"))
+	if (!p->api_version)
+		p->api_version = reader_strndup(rd, "", 0);
+	if (rd->nomem || !(given & 1) || reader_has_error(rd, node_get(n, "kind")))
+		return;
+	too_much = p->base_url ? path_in_url(p->kind, p->base_url) : NULL;
+	if (too_much)
 		reader_error(rd, node_get(n, "base_url"), "base_url",
-			     "ends in /v1, which is part of the API paths appended to it; leave it out");
+			     "ends in %s, which is part of the API paths appended to it; leave it out", too_much);
+	broken = *p->api_version ? broken_version(p->kind, p->api_version) : NULL;
+	if (broken)
+		reader_error(rd, node_get(n, "api_version"), "api_version", "\"%s\" %s", p->api_version, broken);
 }
 
 const struct schema conf_provider_schema = {SCHEMA(provider_fields),
@@ -127,8 +199,21 @@ static const struct schema_field deployment_fields[] = {
 	 .offset = offsetof(struct conf_deployment, concurrency),
 	 .max = 1000000,
 	 .def = "0",
-	 .help = "Calls that it takes at a time: what utilisation, and so the supply factor of prices, is measured "
-		 "against; 0 = not known, always balanced."},
+	 .help = "Calls that it takes at a time, in place of the policy's `bulkheads.deployment.concurrent`; and what "
+		 "utilisation, and so the supply factor of prices, is measured against; 0 = not known: the policy's, "
+		 "always balanced."},
+	{.name = "requests_per_minute",
+	 .type = SCHEMA_COUNT,
+	 .offset = offsetof(struct conf_deployment, requests_per_minute),
+	 .max = UINT32_MAX,
+	 .def = "0",
+	 .help = "Of the provider's limit, ours to use: beyond it calls go to other deployments; 0 = none."},
+	{.name = "tokens_per_minute",
+	 .type = SCHEMA_COUNT,
+	 .offset = offsetof(struct conf_deployment, tokens_per_minute),
+	 .max = UINT32_MAX,
+	 .def = "0",
+	 .help = "Likewise, prompt and answer together; 0 = none."},
 };
 static const struct schema deployment_schema = {SCHEMA(deployment_fields), .size = sizeof(struct conf_deployment)};
 

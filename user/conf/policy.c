@@ -1,6 +1,7 @@
 /* A policy's schema apart from limits and overrides, and its reading. Invariants: policy_rate.h, policy_lists.c. */
 #include "conf/policy.h"
 
+#include "conf/policy_faults.h"
 #include "conf/policy_lists.h"
 #include "conf/policy_prices.h"
 #include "conf/policy_rate.h"
@@ -134,6 +135,18 @@ static const struct schema_field root_fields[] = {
 	 .help = "For single tenants and keys."},
 	{.name = "network", .type = SCHEMA_MAP, .sub = &network_schema, .help = "Below HTTP; consumed in the kernel."},
 	{.name = "nic", .type = SCHEMA_MAP, .sub = &nic_schema, .help = "Answers at the NIC."},
+	{.name = "breakers",
+	 .type = SCHEMA_MAP,
+	 .sub = &policy_breakers_schema,
+	 .help = "When a deployment that fails is left alone, and for how long."},
+	{.name = "bulkheads",
+	 .type = SCHEMA_MAP,
+	 .sub = &policy_bulkheads_schema,
+	 .help = "Calls under way at a time, so that one deployment or tenant can't take all of the gateway."},
+	{.name = "retries",
+	 .type = SCHEMA_MAP,
+	 .sub = &policy_retries_schema,
+	 .help = "Further attempts of a call at other deployments."},
 	{.name = "prices",
 	 .type = SCHEMA_MAP,
 	 .sub = &policy_prices_schema,
@@ -155,6 +168,7 @@ static void sort_overrides(struct policy *p)
 		qsort(p->tenants, p->n_tenants, sizeof(*p->tenants), override_compare);
 	if (p->n_keys)
 		qsort(p->keys, p->n_keys, sizeof(*p->keys), override_compare);
+	policy_sort_bulkheads(&p->faults);
 }
 
 int policy_parse(const char *text, size_t len, struct policy **ret, struct conf_errors *errs)

@@ -1,16 +1,14 @@
 /* What changes from one policy to another, in lines for people. */
-#include "conf/policy.h"
+#include "conf/policy_diff.h"
 
 #include "base/num.h"
+#include "conf/policy_faults.h"
 #include "conf/policy_lists.h"
 #include "conf/policy_prices.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-/* Overrides and list entries shown one by one; the rest is counted. */
-#define SHOWN_MAX 50
 
 static const char *const route_names[] = {
 #define X(sym, name) name,
@@ -33,6 +31,26 @@ static void diff_text(struct buf *out, const char *path, const char *field, cons
 static void diff_bool(struct buf *out, const char *path, const char *field, bool a, bool b)
 {
 	diff_text(out, path, field, on_off(a), on_off(b));
+}
+
+void diff_format(enum schema_type type, uint64_t value, char buf[64])
+{
+	const struct schema_field f = {.type = type};
+
+	schema_format(&f, value, buf);
+}
+
+void diff_values(struct buf *out, const char *path, const struct diff_value *v, size_t n)
+{
+	char from[64], to[64];
+
+	for (size_t i = 0; i < n; i++) {
+		if (v[i].from == v[i].to)
+			continue;
+		diff_format(v[i].type, v[i].from, from);
+		diff_format(v[i].type, v[i].to, to);
+		buf_printf(out, "%s%s: %s -> %s\n", path, v[i].name, from, to);
+	}
 }
 
 static void format_units(uint64_t units, char buf[32])
@@ -132,13 +150,13 @@ static void diff_overrides(struct buf *out, const char *kind, const struct polic
 			      c >= 0 ? &b[j].limits : &nothing);
 		if (out->len > before) {
 			*(c < 0 ? &t.removed : c > 0 ? &t.added : &t.changed) += 1;
-			if (++t.shown > SHOWN_MAX)
+			if (++t.shown > DIFF_SHOWN_MAX)
 				out->len = before;
 		}
 		i += c <= 0;
 		j += c >= 0;
 	}
-	hidden = t.shown > SHOWN_MAX ? t.shown - SHOWN_MAX : 0;
+	hidden = t.shown > DIFF_SHOWN_MAX ? t.shown - DIFF_SHOWN_MAX : 0;
 	if (out->data)
 		out->data[out->len] = '\0';
 	if (hidden)
@@ -171,7 +189,7 @@ static void diff_list(struct buf *out, const char *list, const struct policy_lis
 
 		if (c != 0 || !same_reason(&a[i], &b[j])) {
 			*(c < 0 ? &t.removed : c > 0 ? &t.added : &t.changed) += 1;
-			if (t.shown++ < SHOWN_MAX)
+			if (t.shown++ < DIFF_SHOWN_MAX)
 				show_entry(out, list, c < 0 ? '-' : c > 0 ? '+' : '~', c < 0 ? &a[i] : &b[j]);
 		}
 		i += c <= 0;
@@ -180,7 +198,7 @@ static void diff_list(struct buf *out, const char *list, const struct policy_lis
 	if (t.shown)
 		buf_printf(out, "lists.%s: %zu -> %zu entries: %zu added, %zu removed, %zu with another reason%s\n",
 			   list, n_a, n_b, t.added, t.removed, t.changed,
-			   t.shown > SHOWN_MAX ? " (not all shown)" : "");
+			   t.shown > DIFF_SHOWN_MAX ? " (not all shown)" : "");
 }
 
 static void diff_network(struct buf *out, const struct policy *a, const struct policy *b)
@@ -219,6 +237,7 @@ int policy_diff(const struct policy *a, const struct policy *b, struct buf *out)
 	snprintf(from, sizeof(from), "%u", a->nic.events_per_second);
 	snprintf(to, sizeof(to), "%u", b->nic.events_per_second);
 	diff_text(out, "nic", ".events_per_second", from, to);
+	policy_diff_faults(out, &a->faults, &b->faults);
 	policy_diff_prices(out, &a->prices, &b->prices);
 	diff_list(out, "allow", a->allow, a->n_allow, b->allow, b->n_allow);
 	diff_list(out, "block", a->block, a->n_block, b->block, b->n_block);

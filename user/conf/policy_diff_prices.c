@@ -1,37 +1,11 @@
 /* What changes from one policy's prices to another's, in lines for people. */
+#include "conf/policy_diff.h"
 #include "conf/policy_prices.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* Entries of a list shown one by one; the rest is counted. */
-#define SHOWN_MAX 50
-
 /* ---- single values */
-
-struct value {
-	const char *name;
-	enum schema_type type;
-	uint64_t from, to;
-};
-
-static void format(enum schema_type type, uint64_t value, char buf[64])
-{
-	const struct schema_field f = {.type = type};
-
-	schema_format(&f, value, buf);
-}
-
-static void diff_value(struct buf *out, const char *path, const struct value *v)
-{
-	char from[64], to[64];
-
-	if (v->from == v->to)
-		return;
-	format(v->type, v->from, from);
-	format(v->type, v->to, to);
-	buf_printf(out, "prices.%s%s: %s -> %s\n", path, v->name, from, to);
-}
 
 static void diff_word(struct buf *out, const char *field, const char *a, const char *b)
 {
@@ -41,20 +15,19 @@ static void diff_word(struct buf *out, const char *field, const char *a, const c
 
 static void diff_margin(struct buf *out, const struct policy_prices *a, const struct policy_prices *b)
 {
-	const struct value values[] = {
+	const struct diff_value values[] = {
 		{"base", SCHEMA_E4, a->base_margin_e4, b->base_margin_e4},
 		{"min", SCHEMA_E4, a->min_margin_e4, b->min_margin_e4},
 		{"max", SCHEMA_E4, a->max_margin_e4, b->max_margin_e4},
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(values); i++)
-		diff_value(out, "margin.", &values[i]);
+	diff_values(out, "prices.margin.", values, ARRAY_SIZE(values));
 }
 
 static void diff_supply(struct buf *out, const struct policy_prices *a, const struct policy_prices *b)
 {
 	static const char *const pins[] = {"surplus", "balanced", "scarce", "measured"};
-	const struct value values[] = {
+	const struct diff_value values[] = {
 		{pins[0], SCHEMA_E4, a->supply.factor_e4[0], b->supply.factor_e4[0]},
 		{pins[1], SCHEMA_E4, a->supply.factor_e4[1], b->supply.factor_e4[1]},
 		{pins[2], SCHEMA_E4, a->supply.factor_e4[2], b->supply.factor_e4[2]},
@@ -65,8 +38,7 @@ static void diff_supply(struct buf *out, const struct policy_prices *a, const st
 	};
 
 	diff_word(out, "supply.pin", pins[a->supply.pin], pins[b->supply.pin]);
-	for (size_t i = 0; i < ARRAY_SIZE(values); i++)
-		diff_value(out, "supply.", &values[i]);
+	diff_values(out, "prices.supply.", values, ARRAY_SIZE(values));
 }
 
 /* ---- lists */
@@ -79,7 +51,7 @@ struct list {
 	bool (*same)(const void *a, const void *b);
 	void (*put_name)(struct buf *out, const void *entry);
 	/* The entry's values, from `a` to `b`, which may be the same. Returns how many. */
-	size_t (*values)(const void *a, const void *b, struct value to[4]);
+	size_t (*values)(const void *a, const void *b, struct diff_value to[4]);
 };
 
 static const void *entry_at(const void *items, size_t size, size_t i)
@@ -99,14 +71,14 @@ static size_t find_entry(const struct list *l, const void *items, size_t n, cons
 
 static void show_entry(struct buf *out, const struct list *l, char sign, const void *entry)
 {
-	struct value values[4];
+	struct diff_value values[4];
 	size_t n = l->values(entry, entry, values);
 	char text[64];
 
 	buf_printf(out, "prices.%s: %c ", l->name, sign);
 	l->put_name(out, entry);
 	for (size_t i = 0; i < n; i++) {
-		format(values[i].type, values[i].to, text);
+		diff_format(values[i].type, values[i].to, text);
 		buf_printf(out, "%s %s %s", i ? "," : ":", values[i].name, text);
 	}
 	buf_puts(out, "\n");
@@ -115,15 +87,15 @@ static void show_entry(struct buf *out, const struct list *l, char sign, const v
 /* False when they are the same. */
 static bool show_changes(struct buf *out, const struct list *l, const void *a, const void *b)
 {
-	struct value values[4];
+	struct diff_value values[4];
 	size_t n = l->values(a, b, values), shown = 0;
 	char from[64], to[64];
 
 	for (size_t i = 0; i < n; i++) {
 		if (values[i].from == values[i].to)
 			continue;
-		format(values[i].type, values[i].from, from);
-		format(values[i].type, values[i].to, to);
+		diff_format(values[i].type, values[i].from, from);
+		diff_format(values[i].type, values[i].to, to);
 		if (!shown++) {
 			buf_printf(out, "prices.%s: ", l->name);
 			l->put_name(out, b);
@@ -142,7 +114,7 @@ struct tally {
 /* A line was written past `before`: it stays unless there are enough of them. */
 static void count_line(struct buf *out, const struct tally *t, size_t before)
 {
-	if (t->added + t->removed + t->changed <= SHOWN_MAX || !out->data)
+	if (t->added + t->removed + t->changed <= DIFF_SHOWN_MAX || !out->data)
 		return;
 	out->len = before;
 	out->data[before] = '\0';
@@ -188,11 +160,11 @@ static bool diff_kept_and_added(struct buf *out, const struct list *l, struct ta
 static void show_order(struct buf *out, const struct list *l)
 {
 	buf_printf(out, "prices.%s: another order, and the first match counts:", l->name);
-	for (size_t i = 0; i < l->n_b && i < SHOWN_MAX; i++) {
+	for (size_t i = 0; i < l->n_b && i < DIFF_SHOWN_MAX; i++) {
 		buf_puts(out, i ? ", " : " ");
 		l->put_name(out, entry_at(l->b, l->size, i));
 	}
-	buf_puts(out, l->n_b > SHOWN_MAX ? ", ...\n" : "\n");
+	buf_puts(out, l->n_b > DIFF_SHOWN_MAX ? ", ...\n" : "\n");
 }
 
 static void diff_list(struct buf *out, const struct list *l)
@@ -206,9 +178,9 @@ static void diff_list(struct buf *out, const struct list *l)
 	if (moved && l->ordered)
 		show_order(out, l);
 	all = t.added + t.removed + t.changed;
-	if (all > SHOWN_MAX)
+	if (all > DIFF_SHOWN_MAX)
 		buf_printf(out, "prices.%s: %zu added, %zu removed, %zu changed in all (%zu not shown)\n", l->name,
-			   t.added, t.removed, t.changed, all - SHOWN_MAX);
+			   t.added, t.removed, t.changed, all - DIFF_SHOWN_MAX);
 }
 
 /* ---- tiers, models, costs */
@@ -223,11 +195,11 @@ static void put_tier(struct buf *out, const void *entry)
 	buf_puts(out, ((const struct policy_tier *)entry)->name);
 }
 
-static size_t tier_values(const void *a, const void *b, struct value to[4])
+static size_t tier_values(const void *a, const void *b, struct diff_value to[4])
 {
 	const struct policy_tier *from = a, *into = b;
 
-	to[0] = (struct value){"margin", SCHEMA_E4, from->margin_e4, into->margin_e4};
+	to[0] = (struct diff_value){"margin", SCHEMA_E4, from->margin_e4, into->margin_e4};
 	return 1;
 }
 
@@ -241,11 +213,11 @@ static void put_model(struct buf *out, const void *entry)
 	buf_puts(out, ((const struct policy_model_factor *)entry)->match);
 }
 
-static size_t model_values(const void *a, const void *b, struct value to[4])
+static size_t model_values(const void *a, const void *b, struct diff_value to[4])
 {
 	const struct policy_model_factor *from = a, *into = b;
 
-	to[0] = (struct value){"factor", SCHEMA_E4, from->factor_e4, into->factor_e4};
+	to[0] = (struct diff_value){"factor", SCHEMA_E4, from->factor_e4, into->factor_e4};
 	return 1;
 }
 
@@ -268,16 +240,16 @@ static void put_cost(struct buf *out, const void *entry)
 	}
 }
 
-static size_t cost_values(const void *a, const void *b, struct value to[4])
+static size_t cost_values(const void *a, const void *b, struct diff_value to[4])
 {
 	const struct policy_cost *f = a, *t = b;
 
-	to[0] = (struct value){"input", SCHEMA_MONEY, (uint64_t)f->input_nano, (uint64_t)t->input_nano};
-	to[1] = (struct value){"cached_input", SCHEMA_MONEY, (uint64_t)f->cached_input_nano,
-			       (uint64_t)t->cached_input_nano};
-	to[2] = (struct value){"cache_write", SCHEMA_MONEY, (uint64_t)f->cache_write_nano,
-			       (uint64_t)t->cache_write_nano};
-	to[3] = (struct value){"output", SCHEMA_MONEY, (uint64_t)f->output_nano, (uint64_t)t->output_nano};
+	to[0] = (struct diff_value){"input", SCHEMA_MONEY, (uint64_t)f->input_nano, (uint64_t)t->input_nano};
+	to[1] = (struct diff_value){"cached_input", SCHEMA_MONEY, (uint64_t)f->cached_input_nano,
+				    (uint64_t)t->cached_input_nano};
+	to[2] = (struct diff_value){"cache_write", SCHEMA_MONEY, (uint64_t)f->cache_write_nano,
+				    (uint64_t)t->cache_write_nano};
+	to[3] = (struct diff_value){"output", SCHEMA_MONEY, (uint64_t)f->output_nano, (uint64_t)t->output_nano};
 	return 4;
 }
 

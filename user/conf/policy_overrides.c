@@ -131,7 +131,7 @@ static const struct schema_field key_override_fields[] = {
 	 .help = "Of routes with scope key."},
 };
 
-static const char *broken_tenant_id(const char *s, size_t len)
+const char *policy_broken_tenant(const char *s, size_t len)
 {
 	static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz0123456789_-";
 
@@ -153,7 +153,7 @@ static const char *broken_key_id(const char *s, size_t len)
 
 static const struct schema tenant_override_schema = {
 	SCHEMA(tenant_override_fields), .size = sizeof(struct policy_override), .name_offset = OF_OVERRIDE(subject),
-	.name_text = "TENANT",          .name_rule = broken_tenant_id,          .init = init_tenant_override,
+	.name_text = "TENANT",          .name_rule = policy_broken_tenant,      .init = init_tenant_override,
 	.check = check_tenant_override};
 static const struct schema key_override_schema = {
 	SCHEMA(key_override_fields),         .size = sizeof(struct policy_override),

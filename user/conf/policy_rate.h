@@ -71,6 +71,8 @@ void policy_finish_rate(struct reader *rd, const struct node *n, const char *uni
 			const struct policy_rate *parent, uint64_t given);
 
 extern const struct schema_choice policy_route_names[], policy_route_scopes[];
+/* The rule of a tenant's id that the text breaks, or NULL. */
+const char *policy_broken_tenant(const char *s, size_t len);
 extern const struct schema policy_limits_schema, policy_overrides_schema;
 
 #endif

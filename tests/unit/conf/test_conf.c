@@ -373,10 +373,11 @@ Test(conf, provider_and_model_errors)
 	static const struct error_row rows[] = {
 		{"kind missing",
 		 PROVIDER("base_url: \"http://h\""),
-		 {"2:16: providers.p.kind: is missing: Wire dialect of the provider."}},
+		 {"2:16: providers.p.kind: is missing: Which API the provider speaks."}},
 		{"kind unknown",
 		 PROVIDER("kind: opnai, base_url: \"http://h\""),
-		 {"2:23: providers.p.kind: \"opnai\" is none of its words; one of openai; did you mean \"openai\"?"}},
+		 {"2:23: providers.p.kind: \"opnai\" is none of its words; one of openai, anthropic, gemini, azure; "
+		  "did you mean \"openai\"?"}},
 		{"URL: scheme",
 		 PROVIDER("kind: openai, base_url: \"ftp://h\""),
 		 {"2:41: providers.p.base_url: must begin with http:// or https://"}},

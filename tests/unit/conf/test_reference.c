@@ -62,6 +62,12 @@ Test(reference, rows)
 		{"prices.tiers.TIER.margin", "= `prices.margin.base`"},
 		{"prices.costs[].input", "9 decimals | 0 to 1000000 | **required**"},
 		{"prices.costs[].effective", "UTC | 1970-01-01T00:00:00Z to 9999-12-31T23:59:59Z | always"},
+		{"providers.NAME.kind", "`openai`, `anthropic`, `gemini`, `azure` | **required**"},
+		{"breakers.failure_rate", "4 decimals | 0 to 0.9999 | `0.5`"},
+		{"breakers.open_max", "10ms to 1d | `5m`"},
+		{"bulkheads.deployment.concurrent", "0 to 1000000, `unlimited` | `10`"},
+		{"bulkheads.tenants.TENANT.wait", "= `bulkheads.tenant`"},
+		{"retries.reserve", "1 to 100000 | `10`"},
 	};
 	struct buf out = BUF_INIT;
 
@@ -87,8 +93,8 @@ Test(reference, examples_are_valid)
 	free(text);
 }
 
-/* The example says of its prices that all but the costs are the defaults. */
-Test(reference, example_prices_are_the_defaults)
+/* The example says of its prices that all but the costs are the defaults; likewise of breakers, bulkheads, retries. */
+Test(reference, example_prices_and_faults_are_the_defaults)
 {
 	char *text = fixture_source("deploy/policy.yaml"), *diff, *line, *rest;
 	struct policy *a = fixture_policy("version: 1\n"), *b = fixture_policy(text);
@@ -96,7 +102,10 @@ Test(reference, example_prices_are_the_defaults)
 	diff = fixture_diff(a, b);
 	cr_expect_gt(b->prices.n_costs, 3);
 	for (line = strtok_r(diff, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-		cr_expect(strncmp(line, "prices.", 7) != 0 || !strncmp(line, "prices.costs: +", 15), "%s", line);
+		cr_expect(!strncmp(line, "prices.costs: +", 15) || !strncmp(line, "bulkheads.tenants: +", 20) ||
+				  (strncmp(line, "prices.", 7) != 0 && strncmp(line, "breakers.", 9) != 0 &&
+				   strncmp(line, "bulkheads.", 10) != 0 && strncmp(line, "retries.", 8) != 0),
+			  "%s", line);
 	free(text);
 	free(diff);
 	policy_free(a);

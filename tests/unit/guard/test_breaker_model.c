@@ -132,7 +132,7 @@ static void naive_leave(struct walk *w, struct call *c, enum breaker_outcome o)
 	if (c->era != n->era) /* B3 */
 		return;
 	if (n->state == BREAKER_CLOSED && o != BREAKER_NEUTRAL) {
-		cr_assert_lt(n->n_outcomes, OUTCOMES_MAX);
+		cr_assert(n->n_outcomes < OUTCOMES_MAX);
 		n->outcome[n->n_outcomes].at_ns = w->now_ns;
 		n->outcome[n->n_outcomes++].failed = o == BREAKER_FAILURE;
 		n->consecutive = o == BREAKER_FAILURE ? n->consecutive + 1 : 0;
