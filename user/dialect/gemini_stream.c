@@ -17,9 +17,12 @@ static void read_usage(struct dialect_stream *s, const struct json_span *v)
 {
 	struct usage u;
 	bool inconsistent = false;
+	int rc;
 
-	if (wire_given(v))
-		wire_take_usage(s, gemini_usage(v, &u, &inconsistent), &u, inconsistent);
+	if (!wire_given(v))
+		return;
+	rc = gemini_usage(v, &u, &inconsistent);
+	wire_take_usage(s, rc, &u, inconsistent);
 }
 
 static bool has_candidates(const struct json_span *v)
