@@ -19,10 +19,10 @@ static const char *const force_names[] = {
 };
 _Static_assert(ARRAY_SIZE(force_names) == BREAKER_FORCES, "a name for each force");
 
-/* Milliseconds from now; null: not by itself. */
-static json_t *left_json(uint64_t ms)
+/* Milliseconds until it is probed; null: not by itself. */
+static json_t *retry_json(const struct admin_breaker *b)
 {
-	return ms > INT64_MAX ? json_null() : json_integer((json_int_t)ms);
+	return b->force == BREAKER_FORCED_OPEN ? json_null() : json_integer((json_int_t)b->until_ms);
 }
 
 static json_t *models_json(const char *joined)
@@ -48,12 +48,12 @@ static json_int_t latency_ms(uint64_t us)
 static json_t *breaker_json(const struct admin_breaker *b)
 {
 	return json_pack(
-		"{s:s,s:s,s:s,s:o, s:s,s:s,s:i, s:{s:i,s:i}, s:i,s:{s:i,s:i}, s:o,s:o,s:b, s:i,s:i,s:i, s:I,s:I}",
+		"{s:s,s:s,s:s,s:o, s:s,s:s,s:i, s:{s:i,s:i}, s:i,s:{s:i,s:i}, s:o,s:I,s:b, s:i,s:i,s:i, s:I,s:I}",
 		"deployment", b->deployment, "provider", b->provider, "model", b->model, "models",
 		models_json(b->models), "state", state_names[b->state], "force", force_names[b->force],
 		"failures_in_a_row", (int)b->consecutive, "window", "calls", (int)b->total, "failures", (int)b->failed,
 		"openings", (int)b->openings, "probes", "running", (int)b->probes_running, "succeeded",
-		(int)b->probes_ok, "retry_ms", left_json(b->until_ms), "cooling_ms", left_json(b->cooling_ms),
+		(int)b->probes_ok, "retry_ms", retry_json(b), "cooling_ms", (json_int_t)b->cooling_ms,
 		"quota_exhausted", b->quota_exhausted, "in_flight", (int)b->inside, "waiting", (int)b->waiting,
 		"concurrency", (int)b->concurrent, "latency_ms", latency_ms(b->latency_us), "changed_ms",
 		(json_int_t)b->changed_ms);
@@ -209,11 +209,10 @@ static int add_unwell(const struct admin_breaker *b, void *arg)
 
 	if (b->state == BREAKER_CLOSED && !b->cooling_ms && !full)
 		return 0;
-	return json_array_append_new(arg,
-				     json_pack("{s:s,s:o,s:s,s:o,s:o,s:b,s:b}", "deployment", b->deployment, "models",
-					       models_json(b->models), "state", state_names[b->state], "retry_ms",
-					       left_json(b->until_ms), "cooling_ms", left_json(b->cooling_ms),
-					       "quota_exhausted", b->quota_exhausted, "full", full)) < 0
+	return json_array_append_new(arg, json_pack("{s:s,s:o,s:s,s:o,s:I,s:b,s:b}", "deployment", b->deployment,
+						    "models", models_json(b->models), "state", state_names[b->state],
+						    "retry_ms", retry_json(b), "cooling_ms", (json_int_t)b->cooling_ms,
+						    "quota_exhausted", b->quota_exhausted, "full", full)) < 0
 		       ? ERR_NOMEM
 		       : 0;
 }

@@ -162,7 +162,7 @@ static int breaker_force(void *arg, const char *actor, const char *deployment, u
 		snprintf(fx.forced_by, sizeof(fx.forced_by), "%s", actor);
 		b->force = force;
 		b->state = force == BREAKER_FORCED_OPEN ? BREAKER_OPEN : BREAKER_CLOSED;
-		b->until_ms = force == BREAKER_FORCED_OPEN ? UINT64_MAX : 0;
+		b->until_ms = 0;
 		return 0;
 	}
 	return err_set(err, ERR_NOT_FOUND, "there is no deployment '%s'", deployment);

@@ -332,7 +332,7 @@ Test(breakers, explained)
 {
 	struct reply r = ask("POST", "/admin/v1/tenants", NULL, "{\"id\":\"acme\"}");
 	struct tg_route_state *routes = kernel_routes(fx.kernel);
-	char key[KEY_ID_MAX], path[96];
+	char key[KEY_ID_MAX];
 
 	reply_done(&r);
 	r = ask("POST", "/admin/v1/keys", NULL, "{\"tenant\":\"acme\"}");
@@ -360,7 +360,6 @@ Test(breakers, explained)
 	r = explain(key);
 	expect_verdict(&r, "answer", "circuit_open");
 	reply_done(&r);
-	snprintf(path, sizeof(path), "/admin/v1/keys/%s/disable", key);
 	kernel_subject_flags(fx.kernel, 1, TG_SUBJECT_DISABLED); /* the tenant's slot */
 	r = explain(key);
 	expect_verdict(&r, "answer", "tenant_disabled");
