@@ -15,9 +15,12 @@ static void read_usage(struct dialect_stream *s, const struct json_span *v)
 {
 	struct usage u;
 	bool inconsistent = false;
+	int rc;
 
-	if (wire_given(v))
-		wire_take_usage(s, openai_read_usage(v, true, &u, &inconsistent), &u, inconsistent);
+	if (!wire_given(v))
+		return;
+	rc = openai_read_usage(v, true, &u, &inconsistent);
+	wire_take_usage(s, rc, &u, inconsistent);
 }
 
 /* ---- same wire */
