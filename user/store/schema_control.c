@@ -53,6 +53,21 @@ static const char *const steps[] = {
 
 	/* 2: price tiers */
 	"ALTER TABLE tenants ADD COLUMN tier TEXT NOT NULL DEFAULT 'free' CHECK (tier <> '');",
+
+	/* 3: breakers, events. State and force are guard's numbers, which may grow. */
+	"CREATE TABLE breakers ("
+	" deployment TEXT PRIMARY KEY CHECK (deployment <> ''),"
+	" state INTEGER NOT NULL CHECK (state >= 0),"
+	" force INTEGER NOT NULL CHECK (force >= 0),"
+	" openings INTEGER NOT NULL CHECK (openings BETWEEN 0 AND 4294967295),"
+	" changed_ms INTEGER NOT NULL,"
+	" until_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE events ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" time_ms INTEGER NOT NULL,"
+	" kind TEXT NOT NULL CHECK (kind <> ''),"
+	" subject TEXT NOT NULL,"
+	" detail TEXT NOT NULL) STRICT;",
 };
 
 const struct schema schema_control = {

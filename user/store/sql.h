@@ -50,6 +50,15 @@
 	X(LIST_COUNT, "SELECT count(*) FROM lists WHERE list = ?1")                                                    \
 	X(LIST_ANY_EXPIRED, "SELECT EXISTS (SELECT 1 FROM lists WHERE expires_ms > 0 AND expires_ms <= ?1)")           \
 	X(LIST_EXPIRE, "DELETE FROM lists WHERE expires_ms > 0 AND expires_ms <= ?1")                                  \
+	X(BREAKER_PUT, "INSERT INTO breakers (deployment, state, force, openings, changed_ms, until_ms)"               \
+		       " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (deployment) DO UPDATE SET"                       \
+		       " state = excluded.state, force = excluded.force, openings = excluded.openings,"                \
+		       " changed_ms = excluded.changed_ms, until_ms = excluded.until_ms")                              \
+	X(BREAKER_EACH, "SELECT deployment, state, force, openings, changed_ms, until_ms FROM breakers"                \
+			" ORDER BY deployment")                                                                        \
+	X(EVENT_INSERT, "INSERT INTO events (time_ms, kind, subject, detail) VALUES (?1, ?2, ?3, ?4)")                 \
+	X(EVENT_PRUNE, "DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?1")                             \
+	X(EVENT_EACH, "SELECT id, time_ms, kind, subject, detail FROM events WHERE id < ?1 ORDER BY id DESC LIMIT ?2") \
 	X(AUDIT_HEAD, "SELECT id, hash FROM audit_head")                                                               \
 	X(AUDIT_INSERT, "INSERT INTO audit (id, time_ms, actor, action, target, detail, hash)"                         \
 			" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")                                                        \

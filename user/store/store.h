@@ -121,7 +121,7 @@ struct store_breaker {
 int store_breaker_put(struct store *s, const struct store_breaker *b, size_t n, struct err *err) MUST_CHECK;
 typedef int (*store_breaker_cb)(const struct store_breaker *b, void *arg);
 int store_breaker_each(struct store *s, store_breaker_cb cb, void *arg, struct err *err) MUST_CHECK;
-/* An operator forces or frees a breaker: the row and the audit entry in one transaction. */
+/* An operator forces or frees a breaker: the row and the audit entry in one transaction. ERR_INVAL: no such force. */
 int store_breaker_force(struct store *s, const char *actor, const struct store_breaker *b, struct err *err) MUST_CHECK;
 
 /* What happened to providers, newest last; STORE_EVENTS_MAX are kept. (Outboxes of webhooks come with them.) */

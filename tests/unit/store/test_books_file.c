@@ -64,7 +64,7 @@ Test(books_file, control_version_1_gets_tiers)
 	MUST(store_tenant_create(s, "alice", "zoo", "Zoo", &t, &oops));
 	cr_expect_str_eq(t.tier, TENANT_TIER_DEFAULT);
 	MUST(store_audit_verify(s, &oops));
-	cr_expect_eq(fixture_number("PRAGMA user_version"), 2);
+	cr_expect_eq(fixture_number("PRAGMA user_version"), 3);
 	store_close(s);
 }
 

@@ -23,7 +23,7 @@ Test(open, makes_folders_and_a_private_file)
 	cr_expect_eq(st.st_mode & 07777, 0600);
 	store_close(s);
 	store_close(NULL);
-	cr_expect_eq(fixture_number("PRAGMA user_version"), 2);
+	cr_expect_eq(fixture_number("PRAGMA user_version"), 3);
 }
 
 Test(open, without_create)
