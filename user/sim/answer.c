@@ -1,12 +1,9 @@
-/* From a request to its answer on the wire, honest or broken as the scenario asks. */
+/* From a call to its answer on the wire. */
 #include "sim/conn.h"
-
-#include "upstream/upstream.h"
+#include "sim/table.h"
 
 #include <string.h>
 
-#define JSON "application/json"
-#define EVENT_STREAM "text/event-stream; charset=utf-8"
 #define BURST_MAX ((size_t)64 << 10) /* of an unpaced stream, before others get their turn */
 
 static const char *reason_of(unsigned status)
@@ -18,6 +15,8 @@ static const char *reason_of(unsigned status)
 		return "Bad Request";
 	case 401:
 		return "Unauthorized";
+	case 402:
+		return "Payment Required";
 	case 404:
 		return "Not Found";
 	case 405:
@@ -26,6 +25,8 @@ static const char *reason_of(unsigned status)
 		return "Too Many Requests";
 	case 500:
 		return "Internal Server Error";
+	case 502:
+		return "Bad Gateway";
 	case 503:
 		return "Service Unavailable";
 	default:
@@ -33,16 +34,51 @@ static const char *reason_of(unsigned status)
 	}
 }
 
-static void put_head(struct sim_conn *c, struct buf *o, unsigned status, const char *type, const char *extra)
+/* Ids and limits as the dialect has them: Google none, Azure limits that say nothing. */
+static void put_manners(const struct sim_job *j, struct buf *o)
 {
-	buf_printf(o,
-		   "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nx-request-id: req_sim%016llx\r\n"
-		   "openai-processing-ms: %u\r\n%s%s",
-		   status, reason_of(status), type, (unsigned long long)c->job.id, c->job.latency_ms,
-		   c->close_after ? "Connection: close\r\n" : "", extra);
+	switch (j->dialect) {
+	case TG_DIALECT_ANTHROPIC:
+		SIM_PUT(o, "request-id: req_sim");
+		sim_put_hex16(o, j->id);
+		SIM_PUT(o, "\r\n");
+		break;
+	case TG_DIALECT_GEMINI:
+		SIM_PUT(o, "Server-Timing: gfet4t7; dur=1\r\n");
+		break;
+	case TG_DIALECT_AZURE:
+		SIM_PUT(o, "apim-request-id: sim");
+		sim_put_hex16(o, j->id);
+		SIM_PUT(o, "\r\nx-ratelimit-limit-requests: 0\r\nx-ratelimit-remaining-requests: -1\r\n"
+			   "x-ratelimit-limit-tokens: 0\r\nx-ratelimit-remaining-tokens: -1\r\nx-request-id: req_sim");
+		sim_put_hex16(o, j->id);
+		SIM_PUT(o, "\r\n");
+		break;
+	default:
+		SIM_PUT(o, "x-request-id: req_sim");
+		sim_put_hex16(o, j->id);
+		SIM_PUT(o, "\r\nopenai-processing-ms: ");
+		sim_put_uint(o, j->latency_ms);
+		SIM_PUT(o, "\r\n");
+	}
 }
 
-static void send_out(struct sim_conn *c)
+void sim_put_head(const struct sim_conn *c, struct buf *o, unsigned status, const char *type, const char *extra)
+{
+	SIM_PUT(o, "HTTP/1.1 ");
+	sim_put_uint(o, status);
+	buf_putc(o, ' ');
+	buf_puts(o, reason_of(status));
+	SIM_PUT(o, "\r\nContent-Type: ");
+	buf_puts(o, type);
+	SIM_PUT(o, "\r\n");
+	put_manners(&c->job, o);
+	if (c->close_after)
+		SIM_PUT(o, "Connection: close\r\n");
+	buf_puts(o, extra);
+}
+
+void sim_send_out(struct sim_conn *c)
 {
 	struct buf *o = &c->worker->out;
 
@@ -52,28 +88,40 @@ static void send_out(struct sim_conn *c)
 		sim_conn_send(c, o->data, o->len);
 }
 
-static void respond(struct sim_conn *c, unsigned status, const char *type, const char *extra, const struct buf *body)
+void sim_answer_over(struct sim_conn *c)
+{
+	c->state = CONN_READING;
+	if (c->model)
+		sim_model_end(c->model);
+	c->model = NULL;
+}
+
+void sim_respond(struct sim_conn *c, unsigned status, const char *type, const char *extra, const struct buf *body)
 {
 	struct buf *o = &c->worker->out;
 
 	buf_reset(o);
-	put_head(c, o, status, type, extra);
-	buf_printf(o, "Content-Length: %zu\r\n\r\n", body->len);
+	sim_put_head(c, o, status, type, extra);
+	SIM_PUT(o, "Content-Length: ");
+	sim_put_uint(o, body->len);
+	SIM_PUT(o, "\r\n\r\n");
 	buf_append(o, body->data, body->len);
-	send_out(c);
+	if (body->failed)
+		o->failed = true;
+	sim_answer_over(c);
+	sim_send_out(c);
 }
 
-static void refuse(struct sim_conn *c, unsigned status, const char *extra, const char *message)
+void sim_refuse(struct sim_conn *c, const struct sim_error *e, const char *extra)
 {
 	struct buf *b = &c->worker->body;
 
 	buf_reset(b);
-	sim_error_render(status, message, b);
-	respond(c, status, JSON, extra, b);
+	sim_error_render(c->job.dialect, e, c->job.id, b);
+	sim_respond(c, e->status, SIM_JSON, extra, b);
 }
 
-/* S3: the answer is whole, and about to be sent. */
-static void count_report(struct sim_conn *c)
+void sim_count_report(struct sim_conn *c)
 {
 	struct sim_stats *s = &c->worker->stats;
 	struct sim_tokens t;
@@ -90,15 +138,40 @@ static void count_report(struct sim_conn *c)
 
 static void put_chunk(struct buf *o, const struct buf *event)
 {
-	buf_printf(o, "%zx\r\n", event->len);
+	char digits[16];
+	size_t at = sizeof(digits);
+
+	if (!event->len)
+		return; /* it would be the last */
+	for (size_t v = event->len; v; v >>= 4)
+		digits[--at] = "0123456789abcdef"[v & 15];
+	buf_append(o, digits + at, sizeof(digits) - at);
+	buf_append(o, "\r\n", 2);
 	buf_append(o, event->data, event->len);
 	buf_append(o, "\r\n", 2);
+}
+
+static bool fails_here(const struct sim_job *j)
+{
+	return j->fault == SIM_ERROR_FIRST || (j->fault == SIM_MIDSTREAM_ERROR && j->step > sim_pieces(j) / 2);
+}
+
+/* One step's events; false when they were the last. */
+static bool events_next(struct sim_job *j, struct buf *o)
+{
+	if (fails_here(j)) {
+		j->wire->stream_error(j, o);
+		return false;
+	}
+	if (j->fault == SIM_PING && j->step > 0)
+		j->wire->stream_ping(o);
+	return j->wire->stream_next(j, o);
 }
 
 static bool breaks_here(const struct sim_job *j)
 {
 	return (j->fault == SIM_TRUNCATE || j->fault == SIM_BADCHUNK || j->fault == SIM_TRUNCATE_CLEAN) &&
-	       j->step > j->chunks / 2;
+	       j->step > sim_pieces(j) / 2;
 }
 
 /* Appends the next step's chunk. Returns false when the stream is over, well or badly. */
@@ -117,35 +190,38 @@ static bool stream_step(struct sim_conn *c, struct buf *o)
 		return false;
 	}
 	buf_reset(event);
-	more = sim_stream_next(&c->job, event);
+	more = events_next(&c->job, event);
 	put_chunk(o, event);
+	if (event->failed)
+		o->failed = true;
 	if (more)
 		return true;
 	buf_puts(o, "0\r\n\r\n");
-	if (c->job.fault != SIM_MIDSTREAM_ERROR)
-		count_report(c);
+	if (!fails_here(&c->job))
+		sim_count_report(c);
 	return false;
 }
 
+/* Head and tail of a stream come at once, unpaced. */
+static bool unpaced(const struct sim_job *j)
+{
+	return !j->interval_ms || j->step == 0 || j->step > sim_pieces(j);
+}
+
+/* On from where worker->out ends. */
 static void stream_run(struct sim_conn *c)
 {
 	struct buf *o = &c->worker->out;
-	uint64_t interval_ns = (uint64_t)c->job.interval_ms * 1000000;
 	bool more = true;
 
-	if (sim_conn_blocked(c))
-		return; /* on again when the socket has room */
-	/* The head goes out with the first events. */
-	if (c->job.step > 0)
-		buf_reset(o);
 	do
 		more = stream_step(c, o);
-	while (more && o->len < BURST_MAX && (!interval_ns || sim_stream_unpaced(&c->job)));
+	while (more && o->len < BURST_MAX && unpaced(&c->job));
 	if (!more)
-		c->state = CONN_READING;
-	else if (interval_ns || o->len >= BURST_MAX)
-		sim_conn_timer(c, interval_ns);
-	send_out(c);
+		sim_answer_over(c);
+	else if (c->job.interval_ms || o->len >= BURST_MAX)
+		sim_conn_timer(c, (uint64_t)c->job.interval_ms * 1000000);
+	sim_send_out(c);
 }
 
 static void stream_open(struct sim_conn *c)
@@ -153,111 +229,68 @@ static void stream_open(struct sim_conn *c)
 	struct buf *o = &c->worker->out;
 
 	buf_reset(o);
-	put_head(c, o, 200, EVENT_STREAM, "Cache-Control: no-cache\r\n");
-	buf_puts(o, "Transfer-Encoding: chunked\r\n\r\n");
+	sim_put_head(c, o, 200, SIM_EVENT_STREAM, "Cache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n\r\n");
 	c->state = CONN_STREAMING;
-	stream_run(c);
-}
-
-/* ---- whole answers, and the ways to spoil them */
-
-static void render_body(struct sim_job *j, struct buf *o)
-{
-	buf_reset(o);
-	if (j->embeddings)
-		sim_embeddings_render(j, o);
-	else if (j->stream)
-		while (sim_stream_next(j, o))
-			;
-	else
-		sim_chat_render(j, o);
-}
-
-static void answer_whole(struct sim_conn *c, const struct buf *body)
-{
-	if (c->job.fault != SIM_MALFORMED)
-		count_report(c);
-	respond(c, 200, c->job.stream ? EVENT_STREAM : JSON, "", body);
-}
-
-static void answer_spoilt(struct sim_conn *c, const struct buf *body)
-{
-	struct buf *o = &c->worker->out;
-	enum sim_fault fault = c->job.fault;
-	size_t sent = fault == SIM_TRUNCATE || fault == SIM_TRUNCATE_CLEAN ? body->len / 2 : body->len;
-	size_t claimed = fault == SIM_WRONG_LENGTH ? body->len - 10 : fault == SIM_TRUNCATE_CLEAN ? sent : body->len;
-
-	buf_reset(o);
-	put_head(c, o, 200, c->job.stream ? EVENT_STREAM : JSON, "");
-	if (fault == SIM_BADCHUNK)
-		buf_printf(o, "Transfer-Encoding: chunked\r\n\r\n8\r\n%.8s\r\n1z\r\n", body->data);
-	else
-		buf_printf(o, "Content-Length: %zu\r\n\r\n", claimed);
-	if (fault != SIM_BADCHUNK)
-		buf_append(o, body->data, sent);
-	if (fault == SIM_TRUNCATE || fault == SIM_BADCHUNK)
-		c->close_after = true;
-	if (fault == SIM_DRIP) {
-		count_report(c);
-		buf_append(&c->out, o->data, o->len);
-		c->state = CONN_DRIPPING;
-		sim_conn_timer(c, 0);
-	} else {
-		send_out(c);
-	}
-}
-
-/* The first cut_at bytes of the body, then the connection ends: a stream without its last chunk even behind its last
- * byte. A body that isn't longer than that is sent as if nothing were. */
-static void answer_cut(struct sim_conn *c, const struct buf *body)
-{
-	struct buf *o = &c->worker->out;
-	size_t sent = c->job.cut_at;
-
-	if (sent > body->len || (sent == body->len && !c->job.stream)) {
-		answer_whole(c, body);
+	if (!c->job.first_ms) {
+		/* The head goes out with the first events. */
+		stream_run(c);
 		return;
 	}
+	sim_conn_timer(c, (uint64_t)c->job.first_ms * 1000000);
+	sim_send_out(c);
+}
+
+/* ---- whole answers */
+
+void sim_body_render(struct sim_conn *c, struct buf *o)
+{
+	struct sim_job *j = &c->job;
+
 	buf_reset(o);
-	c->close_after = true;
-	if (c->job.stream) {
-		put_head(c, o, 200, EVENT_STREAM, "Transfer-Encoding: chunked\r\n\r\n");
-		if (sent)
-			buf_printf(o, "%zx\r\n%.*s\r\n", sent, (int)sent, body->data);
-	} else {
-		put_head(c, o, 200, JSON, "");
-		buf_printf(o, "Content-Length: %zu\r\n\r\n", body->len);
-		buf_append(o, body->data, sent);
+	if (j->stream) {
+		while (events_next(j, o) && !o->failed)
+			;
+		return;
 	}
-	send_out(c);
+	j->wire->render(j, o);
+	if (j->fault == SIM_MALFORMED && o->len)
+		o->data[o->len - 1] = ',';
+}
+
+static void late_body(struct sim_conn *c, const struct buf *body)
+{
+	struct buf *o = &c->worker->out;
+
+	buf_reset(o);
+	sim_put_head(c, o, 200, SIM_JSON, "");
+	buf_printf(o, "Content-Length: %zu\r\n\r\n", body->len);
+	buf_reset(&c->tail);
+	buf_append(&c->tail, body->data, body->len);
+	c->flood_left = 0;
+	c->state = CONN_FLOODING;
+	sim_conn_timer(c, (uint64_t)c->job.first_ms * 1000000);
+	sim_send_out(c);
 }
 
 static void job_answer(struct sim_conn *c)
 {
 	struct sim_job *j = &c->job;
-	bool whole_fault = j->fault == SIM_WRONG_LENGTH || j->fault == SIM_DRIP || j->fault == SIM_CUT;
+	struct buf *b = &c->worker->body;
 
 	c->state = CONN_READING;
-	if (j->fault == SIM_ERROR || (j->fault == SIM_MIDSTREAM_ERROR && !j->stream)) {
-		refuse(c, j->fault == SIM_ERROR ? j->status : 500, "", "the simulated model was asked to fail");
-	} else if (j->fault == SIM_RATELIMIT) {
-		refuse(c, 429,
-		       "retry-after: 2\r\nretry-after-ms: 1500\r\nx-ratelimit-limit-requests: 60\r\n"
-		       "x-ratelimit-remaining-requests: 0\r\nx-ratelimit-reset-requests: 1.5s\r\n",
-		       "Rate limit reached for the simulated model");
-	} else if (j->stream && !whole_fault) {
+	if (j->fault != SIM_OK && sim_fault_answer(c))
+		return;
+	if (j->stream) {
 		stream_open(c);
-	} else {
-		struct buf *b = &c->worker->body;
-
-		render_body(j, b);
-		if (j->fault == SIM_CUT)
-			answer_cut(c, b);
-		else if (j->fault == SIM_OK || j->fault == SIM_NODONE || j->fault == SIM_MALFORMED)
-			answer_whole(c, b);
-		else
-			answer_spoilt(c, b);
+		return;
 	}
+	sim_body_render(c, b);
+	if (j->fault != SIM_MALFORMED)
+		sim_count_report(c);
+	if (j->first_ms)
+		late_body(c, b);
+	else
+		sim_respond(c, 200, SIM_JSON, "", b);
 }
 
 void sim_answer_continue(struct sim_conn *c)
@@ -267,10 +300,16 @@ void sim_answer_continue(struct sim_conn *c)
 		job_answer(c);
 		break;
 	case CONN_STREAMING:
+		if (sim_conn_blocked(c))
+			break; /* on again when the socket has room */
+		buf_reset(&c->worker->out);
 		stream_run(c);
 		break;
 	case CONN_DRIPPING:
 		sim_conn_drip(c);
+		break;
+	case CONN_FLOODING:
+		sim_flood_run(c);
 		break;
 	case CONN_READING:
 	case CONN_HANGING:
@@ -278,7 +317,7 @@ void sim_answer_continue(struct sim_conn *c)
 	}
 }
 
-static void job_start(struct sim_conn *c)
+void sim_answer_start(struct sim_conn *c)
 {
 	struct sim_job *j = &c->job;
 
@@ -292,115 +331,4 @@ static void job_start(struct sim_conn *c)
 	} else {
 		job_answer(c);
 	}
-}
-
-/* ---- routes */
-
-static bool authorized(const struct sim_config *cfg, const struct sim_request *r)
-{
-	const char *v;
-	long n;
-
-	if (!cfg->require_key)
-		return true;
-	n = upstream_header(r->headers, r->headers_len, "authorization", &v);
-	if (n <= 7 || strncasecmp(v, "Bearer ", 7) != 0)
-		return false;
-	return !cfg->key || ((size_t)n - 7 == strlen(cfg->key) && memcmp(v + 7, cfg->key, (size_t)n - 7) == 0);
-}
-
-typedef bool (*parse_fn)(const struct sim_config *c, const char *body, size_t len, struct sim_job *ret,
-			 const char **ret_why);
-
-static void serve_call(struct sim_conn *c, const struct sim_request *r, parse_fn parse)
-{
-	const char *why = "could not parse the JSON body of the request";
-
-	if (!parse(c->worker->config, r->body, r->body_len, &c->job, &why)) {
-		refuse(c, 400, "", why);
-		return;
-	}
-	sim_count(c->job.embeddings ? &c->worker->stats.embeddings : &c->worker->stats.chat, 1);
-	if (c->job.stream)
-		sim_count(&c->worker->stats.streams, 1);
-	job_start(c);
-}
-
-static void serve_chat(struct sim_conn *c, const struct sim_request *r)
-{
-	serve_call(c, r, sim_chat_parse);
-}
-
-static void serve_embeddings(struct sim_conn *c, const struct sim_request *r)
-{
-	serve_call(c, r, sim_embeddings_parse);
-}
-
-static void serve_models(struct sim_conn *c, const struct sim_request *r)
-{
-	const size_t prefix = sizeof("/v1/models/") - 1;
-	struct buf *b = &c->worker->body;
-
-	sim_count(&c->worker->stats.models, 1);
-	buf_reset(b);
-	if (r->path_len > prefix)
-		sim_model_render(r->path + prefix, r->path_len - prefix, b);
-	else
-		sim_models_render(b);
-	respond(c, 200, JSON, "", b);
-}
-
-static void serve_stats(struct sim_conn *c, const struct sim_request *r)
-{
-	struct buf *b = &c->worker->body;
-
-	(void)r;
-	buf_reset(b);
-	sim_stats_render(c->worker, b);
-	respond(c, 200, JSON, "", b);
-}
-
-struct route {
-	const char *method, *path; /* a trailing '/' matches everything below */
-	void (*serve)(struct sim_conn *c, const struct sim_request *r);
-	bool open; /* no key, not counted */
-};
-
-static const struct route routes[] = {
-	{"POST", "/v1/chat/completions", serve_chat, false}, {"POST", "/v1/embeddings", serve_embeddings, false},
-	{"GET", "/v1/models", serve_models, false},          {"GET", "/v1/models/", serve_models, false},
-	{"GET", "/_sim/stats", serve_stats, true},
-};
-
-static const struct route *route_find(const struct sim_request *r)
-{
-	const char *query = memchr(r->path, '?', r->path_len);
-	size_t len = query ? (size_t)(query - r->path) : r->path_len;
-
-	for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
-		size_t n = strlen(routes[i].path);
-		bool below = routes[i].path[n - 1] == '/';
-
-		if ((below ? len > n : len == n) && memcmp(r->path, routes[i].path, n) == 0)
-			return &routes[i];
-	}
-	return NULL;
-}
-
-void sim_request_serve(struct sim_conn *c, const struct sim_request *r)
-{
-	const struct route *route = route_find(r);
-
-	c->job = (struct sim_job){.id = c->worker->next_id++};
-	c->close_after = c->close_after || r->close;
-	if (!route || !route->open)
-		sim_count(&c->worker->stats.requests, 1);
-	if (!route)
-		refuse(c, 404, "", "unknown request URL");
-	else if (r->method_len != strlen(route->method) || memcmp(r->method, route->method, r->method_len) != 0)
-		refuse(c, 405, route->method[0] == 'P' ? "Allow: POST\r\n" : "Allow: GET\r\n", "method not allowed");
-	else if (!route->open && !authorized(c->worker->config, r))
-		refuse(c, 401, "", "you didn't provide a valid API key");
-	else
-		route->serve(c, r);
 }

@@ -1,6 +1,7 @@
 #include "sim/conn.h"
 
 #include "base/clock.h"
+#include "sim/table.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -137,8 +138,13 @@ static void conn_flush(struct sim_conn *c)
 
 void sim_conn_drip(struct sim_conn *c)
 {
-	long n = conn_write(c, c->out.data + c->out_at, 1);
+	long n;
 
+	if (c->out_at + 1 == c->out.len && c->model) {
+		sim_model_end(c->model);
+		c->model = NULL;
+	}
+	n = conn_write(c, c->out.data + c->out_at, 1);
 	if (n == -2) {
 		sim_conn_close(c);
 		return;
@@ -152,7 +158,7 @@ void sim_conn_drip(struct sim_conn *c)
 		return;
 	}
 	out_forget(c);
-	c->state = CONN_READING;
+	sim_answer_over(c);
 	if (c->close_after)
 		sim_conn_close(c);
 }
@@ -296,6 +302,9 @@ static void conn_free(struct sim_conn *c)
 	if (c->next)
 		c->next->prev = c->prev;
 	sim_count(&w->stats.connections_open, (uint64_t)-1);
+	if (c->model)
+		sim_model_end(c->model);
+	buf_done(&c->tail);
 	buf_done(&c->in);
 	buf_done(&c->out);
 	free(c);
@@ -311,7 +320,7 @@ static void on_io(struct loop *l, struct loop_io *io, uint32_t events)
 	} else {
 		if (events & EPOLLOUT) {
 			conn_flush(c);
-			if (!c->closed && !c->writing && c->state == CONN_STREAMING)
+			if (!c->closed && !c->writing && (c->state == CONN_STREAMING || c->state == CONN_FLOODING))
 				sim_answer_continue(c);
 		}
 		if (!c->closed && events & (EPOLLIN | EPOLLHUP | EPOLLERR))
@@ -396,5 +405,6 @@ void sim_worker_done(struct sim_worker *w)
 	buf_done(&w->out);
 	buf_done(&w->body);
 	buf_done(&w->event);
+	buf_done(&w->spare);
 	loop_free(w->loop);
 }

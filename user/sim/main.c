@@ -1,5 +1,5 @@
 /* tollgate-sim: options, sockets, threads, signals. */
-#include "sim/sim.h"
+#include "sim/table.h"
 
 #include "base/num.h"
 
@@ -16,7 +16,7 @@
 
 static const char usage_text[] =
 	"usage: tollgate-sim [options]\n"
-	"A simulated OpenAI-compatible provider.\n\n"
+	"A simulated provider that speaks the dialects of OpenAI, Anthropic, Gemini and Azure.\n\n"
 	"  --address ADDRESS        listen here (default 127.0.0.1)\n"
 	"  --port PORT              0 = any free one, which is printed (default 9000)\n"
 	"  --threads N              1 to 64 (default 1)\n"
@@ -24,42 +24,24 @@ static const char usage_text[] =
 	"  --chunks N               content chunks of a stream (default 16)\n"
 	"  --chunk-interval-ms N    between chunks (default 0: as many in one write as fit)\n"
 	"  --answer-bytes N         least length of an answer's text (default: one word per chunk)\n"
-	"  --require-key[=KEY]      401 without a Bearer key (without this one)\n"
+	"  --require-key[=KEY]      401 without a key in the dialect's header (without this one)\n"
 	"  --tls-cert FILE, --tls-key FILE   speak TLS\n"
 	"  --help\n\n"
-	"Paths: POST /v1/chat/completions, POST /v1/embeddings, GET /v1/models[/ID], GET /_sim/stats (counters, and "
-	"the\n"
-	"tokens reported).\n\n"
-	"A request's model name chooses a scenario, or else its \"user\" does; any other model is served like sim-ok "
-	"and\n"
-	"echoed:\n"
-	"  sim-ok                     answers\n"
-	"  sim-slow-MS                answers after MS milliseconds\n"
-	"  sim-slowstream-MS          MS milliseconds between the chunks of a stream\n"
-	"  sim-long-N                 N content chunks of one word\n"
-	"  sim-drip                   one byte at a time (--chunk-interval-ms between them)\n"
-	"  sim-error-STATUS           fails with an HTTP status from 400 to 599\n"
-	"  sim-ratelimit              429 with retry-after and x-ratelimit headers\n"
-	"  sim-close                  closes without an answer\n"
-	"  sim-hang                   never answers\n"
-	"  sim-truncate               closes in the middle of the answer\n"
-	"  sim-truncate-clean         ends properly in the middle of the answer\n"
-	"  sim-cut-N                  closes after N bytes of the body\n"
-	"  sim-nodone                 a stream that ends properly without [DONE]\n"
-	"  sim-midstream-error        an error event halfway through a stream\n"
-	"  sim-malformed              200 with broken JSON\n"
-	"  sim-badchunk               breaks the chunked framing\n"
-	"  sim-wrong-length           Content-Length 10 less than what comes\n"
-	"  sim-nousage                leaves usage out\n"
-	"  sim-usage-zero             reports 0 tokens\n"
-	"  sim-usage-cached           half of the prompt was cached\n"
-	"  sim-usage-string           counts as strings\n"
-	"  sim-usage-negative         counts below zero\n"
-	"  sim-usage-huge             counts above 2^53\n"
-	"  sim-usage-inconsistent     total_tokens 7 more than its parts\n"
-	"  sim-usage-overcap          twice max_completion_tokens, delivered and reported\n"
-	"  sim-usage-on-choice-chunk  usage on the last chunk with choices\n"
-	"  sim-usage-twice            two reports, of which the last is true\n";
+	"Paths, by dialect:\n"
+	"  OpenAI     POST /v1/chat/completions, /v1/responses, /v1/embeddings; GET /v1/models[/ID]\n"
+	"  Anthropic  POST /v1/messages\n"
+	"  Gemini     POST /v1beta/models/M:generateContent, :streamGenerateContent?alt=sse, the same under /v1; GET\n"
+	"             /v1beta/models[/ID]\n"
+	"  Azure      POST /openai/deployments/D/chat/completions, .../embeddings (?api-version=...);\n"
+	"             /openai/v1/chat/completions, /openai/v1/responses, /openai/v1/embeddings, GET /openai/v1/models\n"
+	"  GET /_sim/stats            counters, and the tokens reported\n"
+	"  GET /_sim/last?model=M     the last request for a model\n"
+	"  POST /_sim/script?model=M  the body's scenarios (\"error-500*5 ok*3 hang\") are met by the model's next "
+	"requests\n"
+	"  DELETE /_sim/script        forgets all scripts (?model=M: that one)\n\n"
+	"The model's name chooses a scenario, or else the end user's (OpenAI's user, Anthropic's metadata.user_id); "
+	"any\n"
+	"other model is served like sim-ok and echoed:\n";
 
 enum {
 	OPT_ADDRESS = 256,
@@ -90,7 +72,7 @@ static const struct option options[] = {
 	{0},
 };
 
-static void usage_die(const char *why, const char *arg)
+static _Noreturn void usage_die(const char *why, const char *arg)
 {
 	fprintf(stderr, "tollgate-sim: %s%s\ntry: tollgate-sim --help\n", why, arg);
 	exit(2);
@@ -105,6 +87,17 @@ static unsigned number(const char *text, unsigned least, unsigned most)
 		exit(2);
 	}
 	return (unsigned)v;
+}
+
+static _Noreturn void help(void)
+{
+	struct buf b = BUF_INIT;
+
+	buf_puts(&b, usage_text);
+	sim_scenario_help(&b);
+	fwrite(b.data, 1, b.len, stdout);
+	buf_done(&b);
+	exit(0);
 }
 
 static void options_read(int argc, char **argv, struct sim_config *c)
@@ -145,8 +138,7 @@ static void options_read(int argc, char **argv, struct sim_config *c)
 			c->tls_key = optarg;
 			break;
 		case OPT_HELP:
-			fputs(usage_text, stdout);
-			exit(0);
+			help();
 		default:
 			exit(2);
 		}
@@ -210,12 +202,13 @@ static unsigned port_of(int fd)
 }
 
 static int worker_init(struct sim_worker *w, struct sim_worker *all, const struct sim_config *c, SSL_CTX *tls,
-		       unsigned port, struct err *err)
+		       struct sim_table *table, unsigned port, struct err *err)
 {
 	int fd = -1, rc;
 
 	w->config = c;
 	w->tls = tls;
+	w->table = table;
 	w->all = all;
 	w->next_id = (uint64_t)(w - all) << 48;
 	rc = loop_new(&w->loop, err);
@@ -275,6 +268,7 @@ int main(int argc, char **argv)
 {
 	struct sim_config config = {.address = "127.0.0.1", .port = 9000, .threads = 1, .chunks = 16};
 	struct sim_worker *workers;
+	struct sim_table *table = sim_table_new();
 	struct err err = {0};
 	SSL_CTX *tls = NULL;
 	int rc;
@@ -284,11 +278,11 @@ int main(int argc, char **argv)
 	files_raise();
 	sim_text_init();
 	workers = calloc(config.threads, sizeof(*workers));
-	if (!workers || (config.tls_cert && !(tls = tls_new(&config, &err))))
+	if (!workers || !table || (config.tls_cert && !(tls = tls_new(&config, &err))))
 		goto failed;
 	for (unsigned i = 0; i < config.threads; i++) {
 		/* A port of 0 becomes the one that the first thread got. */
-		if (worker_init(&workers[i], workers, &config, tls, config.port, &err) < 0)
+		if (worker_init(&workers[i], workers, &config, tls, table, config.port, &err) < 0)
 			goto failed;
 		config.port = port_of(workers[i].listener.fd);
 	}
@@ -296,6 +290,7 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < config.threads; i++)
 		sim_worker_done(&workers[i]);
 	free(workers);
+	sim_table_free(table);
 	SSL_CTX_free(tls);
 	return rc;
 failed:

@@ -67,3 +67,20 @@ long sim_request_parse(const char *text, size_t len, struct sim_request *ret, bo
 	*ret_continue = value_is(v, n, "100-continue");
 	return 0;
 }
+
+long sim_request_query(const struct sim_request *r, const char *name, const char **ret)
+{
+	const char *at = memchr(r->path, '?', r->path_len), *end = r->path + r->path_len;
+	size_t len = strlen(name);
+
+	while (at && ++at < end) {
+		const char *next = memchr(at, '&', (size_t)(end - at)), *stop = next ? next : end;
+
+		if ((size_t)(stop - at) > len && memcmp(at, name, len) == 0 && at[len] == '=') {
+			*ret = at + len + 1;
+			return stop - *ret;
+		}
+		at = next;
+	}
+	return -1;
+}

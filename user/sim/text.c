@@ -52,3 +52,32 @@ size_t sim_text_bytes(unsigned count)
 		n += strlen(word(i));
 	return n;
 }
+
+/* ---- small things that answers are made of */
+
+void sim_put_uint(struct buf *o, uint64_t v)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do
+		digits[--at] = (char)('0' + v % 10);
+	while (v /= 10);
+	buf_append(o, digits + at, sizeof(digits) - at);
+}
+
+void sim_put_hex16(struct buf *o, uint64_t v)
+{
+	char digits[16];
+
+	for (int i = 15; i >= 0; i--, v >>= 4)
+		digits[i] = "0123456789abcdef"[v & 15];
+	buf_append(o, digits, sizeof(digits));
+}
+
+void sim_put_string(struct buf *o, const char *raw)
+{
+	buf_putc(o, '"');
+	buf_puts(o, raw);
+	buf_putc(o, '"');
+}
