@@ -1,5 +1,5 @@
-/* Goal: whole answers of Anthropic's wire: what makes one (D6), its usage (D3, and what is malformed), what is read of it
- * for other wires, and what is made of a chat's answer for Anthropic's clients. Method: table rows. */
+/* Goal: whole answers of Anthropic's wire: what makes one (D6), its usage (D3, and what is malformed), what is read of
+ * it for other wires, and what is made of a chat's answer for Anthropic's clients. Method: table rows. */
 #include "dialect/anthropic.h"
 
 #include <criterion/criterion.h>
@@ -123,10 +123,12 @@ static struct chat_answer read_answer(struct arena *a, const char *body)
 
 Test(anthropic_answer, read)
 {
-	static const char body[] = MSG(
-		"[{\"type\":\"thinking\",\"thinking\":\"t\",\"signature\":\"s\"},{\"type\":\"text\",\"text\":\"a\\nb\"},"
-		"{\"type\":\"from_the_future\"},{\"type\":\"tool_use\",\"id\":\"toolu_1\",\"name\":\"f\",\"input\":{\"a\": 1}}]",
-		",\"stop_reason\":\"tool_use\",\"usage\":{\"input_tokens\":1,\"output_tokens\":2}");
+	static const char body[] =
+		MSG("[{\"type\":\"thinking\",\"thinking\":\"t\",\"signature\":\"s\"},{\"type\":\"text\",\"text\":"
+		    "\"a\\nb\"},"
+		    "{\"type\":\"from_the_future\"},{\"type\":\"tool_use\",\"id\":\"toolu_1\",\"name\":\"f\",\"input\":"
+		    "{\"a\": 1}}]",
+		    ",\"stop_reason\":\"tool_use\",\"usage\":{\"input_tokens\":1,\"output_tokens\":2}");
 	struct arena a = {0};
 	struct chat_answer answer = read_answer(&a, body);
 	const struct chat_part *p = answer.choices->parts;
@@ -203,7 +205,8 @@ Test(anthropic_answer, not_read)
 		struct arena a = {0};
 		struct err err = {0};
 
-		cr_expect_eq(anthropic_answer_parse(&a, rows[i], strlen(rows[i]), &answer, &err), ERR_PROTO, "row %zu", i);
+		cr_expect_eq(anthropic_answer_parse(&a, rows[i], strlen(rows[i]), &answer, &err), ERR_PROTO, "row %zu",
+			     i);
 		cr_expect_neq(err.msg[0], '\0', "row %zu", i);
 		cr_expect_null(answer.choices, "row %zu: untouched", i);
 		arena_done(&a);
@@ -219,10 +222,14 @@ static const struct dialect_answer_opts opts = {.from = WIRE_OPENAI_CHAT,
 						.model_len = 7,
 						.choices = 1};
 #define HEAD "{\"id\":\"msg_0123\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"pub\\\"lic\",\"content\":"
-#define TAIL(reason, sequence, usage) ",\"stop_reason\":\"" reason "\",\"stop_sequence\":" sequence ",\"usage\":" usage "}"
+#define TAIL(reason, sequence, usage)                                                                                  \
+	",\"stop_reason\":\"" reason "\",\"stop_sequence\":" sequence ",\"usage\":" usage "}"
 #define NO_USAGE                                                                                                       \
 	"{\"input_tokens\":0,\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":0,\"output_tokens\":0}"
-#define T(s) {.at = s, .len = sizeof(s) - 1}
+#define T(s)                                                                                                           \
+	{                                                                                                              \
+		.at = s, .len = sizeof(s) - 1                                                                          \
+	}
 
 static void expect_answer(const struct chat_answer *answer, const char *want)
 {
@@ -235,21 +242,22 @@ static void expect_answer(const struct chat_answer *answer, const char *want)
 
 Test(anthropic_answer, written)
 {
-	struct chat_part args = {.kind = CHAT_TOOL_CALL, .id = T("call_9"), .name = T("f"), .args_text = T("{\\\"a\\\":1}")};
+	struct chat_part args = {
+		.kind = CHAT_TOOL_CALL, .id = T("call_9"), .name = T("f"), .args_text = T("{\\\"a\\\":1}")};
 	struct chat_part no_id = {
 		.kind = CHAT_TOOL_CALL, .name = T("g"), .args = {"{}", 2, JSON_SPAN_OBJECT, false}, .next = &args};
 	struct chat_part empty = {.kind = CHAT_TEXT, .text = T(""), .next = &no_id};
 	struct chat_part text = {.kind = CHAT_TEXT, .text = T("a\\u00e9"), .next = &empty};
 	struct chat_choice choice = {.parts = &text, .finish = CHAT_FINISH_TOOLS};
-	struct chat_answer answer = {
-		.choices = &choice, .have_usage = true, .usage = {100, 30, 20, 7, 3}};
+	struct chat_answer answer = {.choices = &choice, .have_usage = true, .usage = {100, 30, 20, 7, 3}};
 
-	expect_answer(&answer,
-		      HEAD "[{\"type\":\"text\",\"text\":\"a\\u00e9\"},{\"type\":\"tool_use\",\"id\":\"call_0123_0_0\",\"name\":"
-			   "\"g\",\"input\":{}},{\"type\":\"tool_use\",\"id\":\"call_9\",\"name\":\"f\",\"input\":{\"a\":1}}]"
-			   TAIL("tool_use", "null",
-				"{\"input_tokens\":50,\"cache_creation_input_tokens\":20,\"cache_read_input_tokens\":30,"
-				"\"output_tokens\":7,\"output_tokens_details\":{\"thinking_tokens\":3}}"));
+	expect_answer(
+		&answer, HEAD
+		"[{\"type\":\"text\",\"text\":\"a\\u00e9\"},{\"type\":\"tool_use\",\"id\":\"call_0123_0_0\",\"name\":"
+		"\"g\",\"input\":{}},{\"type\":\"tool_use\",\"id\":\"call_9\",\"name\":\"f\",\"input\":{\"a\":1}}"
+		"]" TAIL("tool_use", "null",
+			 "{\"input_tokens\":50,\"cache_creation_input_tokens\":20,\"cache_read_input_tokens\":30,"
+			 "\"output_tokens\":7,\"output_tokens_details\":{\"thinking_tokens\":3}}"));
 }
 
 Test(anthropic_answer, endings_written)
@@ -260,7 +268,8 @@ Test(anthropic_answer, endings_written)
 	} rows[] = {
 		{{.finish = CHAT_FINISH_STOP}, HEAD "[]" TAIL("end_turn", "null", NO_USAGE)},
 		{{.finish = CHAT_FINISH_NONE}, HEAD "[]" TAIL("end_turn", "null", NO_USAGE)},
-		{{.finish = CHAT_FINISH_STOP, .stop_sequence = T("\\n")}, HEAD "[]" TAIL("stop_sequence", "\"\\n\"", NO_USAGE)},
+		{{.finish = CHAT_FINISH_STOP, .stop_sequence = T("\\n")},
+		 HEAD "[]" TAIL("stop_sequence", "\"\\n\"", NO_USAGE)},
 		{{.finish = CHAT_FINISH_LENGTH}, HEAD "[]" TAIL("max_tokens", "null", NO_USAGE)},
 		{{.finish = CHAT_FINISH_FILTER}, HEAD "[]" TAIL("refusal", "null", NO_USAGE)},
 	};
@@ -290,8 +299,8 @@ Test(anthropic_answer, broken_arguments)
 	struct chat_answer answer = {.choices = &choice};
 	struct buf out = BUF_INIT;
 
-	expect_answer(&answer, HEAD "[{\"type\":\"tool_use\",\"id\":\"c\",\"name\":\"f\",\"input\":{}}]"
-				    TAIL("max_tokens", "null", NO_USAGE));
+	expect_answer(&answer, HEAD "[{\"type\":\"tool_use\",\"id\":\"c\",\"name\":\"f\",\"input\":{}}]" TAIL(
+				       "max_tokens", "null", NO_USAGE));
 	choice.finish = CHAT_FINISH_TOOLS;
 	cr_expect_eq(anthropic_answer_render(&answer, &opts, &out), ERR_PROTO);
 	answer.choices = NULL;

@@ -1,5 +1,5 @@
-/* Goal: Anthropic messages as a client's request: what admission reads, what is refused and whom it blames (D5, C1), what
- * is left out as a hint, and that the same wire changes only the model's name. Method: one row per member, and per
+/* Goal: Anthropic messages as a client's request: what admission reads, what is refused and whom it blames (D5, C1),
+ * what is left out as a hint, and that the same wire changes only the model's name. Method: one row per member, and per
  * object that has members. What a parser took is seen by what the renderer makes of it. */
 #include "dialect/anthropic.h"
 
@@ -42,7 +42,8 @@ Test(anthropic_request, scanned)
 		{"{" M ",\"system\":\"You are terse.\"}", "claude", false, 9, 6, 0},
 		{"{" M ",\"system\":[{\"type\":\"text\",\"text\":\"You are terse.\"}]}", "claude", false, 9, 7, 0},
 		{"{" M ",\"tools\":[" TOOL "]}", "claude", false, 9, 14, 0},
-		{"{\"model\":\"c\",\"max_tokens\":1099511627776,\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":"
+		{"{\"model\":\"c\",\"max_tokens\":1099511627776,\"messages\":[{\"role\":\"user\",\"content\":[{"
+		 "\"type\":"
 		 "\"image\",\"source\":{\"type\":\"base64\",\"media_type\":\"image/png\",\"data\":\"AAAA\"}},{\"type\":"
 		 "\"tool_result\",\"tool_use_id\":\"1\",\"content\":[{\"type\":\"image\",\"source\":{\"type\":\"url\","
 		 "\"url\":\"https://x/y\"}}]}]}]}",
@@ -188,7 +189,8 @@ static const struct {
 	{"{" M "}", OUT(OUT_HI, ""), ""},
 	{"{" M ",\"system\":null,\"tools\":null,\"foo\":null}", OUT(OUT_HI, ""), ""},
 	{"{" M ",\"system\":\"S\\n\\u00e9\"}", OUT("\"system\":[" TEXT("S\\n\\u00e9") "]," OUT_HI, ""), ""},
-	{"{" M ",\"system\":[" TEXT("A") ",{\"type\":\"text\",\"text\":\"B\",\"cache_control\":{\"type\":\"ephemeral\"}}]}",
+	{"{" M
+	 ",\"system\":[" TEXT("A") ",{\"type\":\"text\",\"text\":\"B\",\"cache_control\":{\"type\":\"ephemeral\"}}]}",
 	 OUT("\"system\":[" TEXT("A") "," TEXT("B") "]," OUT_HI, ""), "cache_control"},
 	{B(MSG("system", TEXT("A")) "," MSG("user", TEXT("Hi"))), OUT("\"system\":[" TEXT("A") "]," OUT_HI, ""), ""},
 	{B(MSG("user", "{\"type\":\"image\",\"source\":" PNG "}," TEXT("?"))),
@@ -196,24 +198,31 @@ static const struct {
 	{B(MSG("user", "{\"source\":{\"url\":\"https://x\\/y\",\"type\":\"url\"},\"type\":\"image\"}")),
 	 OUT(USER("{\"type\":\"image\",\"source\":{\"type\":\"url\",\"url\":\"https://x\\/y\"}}"), ""), ""},
 	/* turns: joined, results first, empty text left out */
-	{B(MSG("user", TEXT("1")) "," MSG("user", TEXT("") "," TEXT("2")) "," MSG("assistant", TEXT("")) ","
-	   MSG("user", TEXT("3"))),
+	{B(MSG("user", TEXT("1")) "," MSG("user", TEXT("") "," TEXT("2")) "," MSG("assistant",
+										  TEXT("")) "," MSG("user", TEXT("3"))),
 	 OUT(USER(TEXT("1") "," TEXT("2") "," TEXT("3")), ""), ""},
-	{B(MSG("user", TEXT("1")) "," MSG("assistant", TEXT("x") "," CALL) ","
-	   MSG("user", TEXT("2") "," RESULT(",\"content\":\"y\"")) "," MSG("user", RESULT(""))),
-	 OUT("\"messages\":[" MSG("user", TEXT("1")) "," MSG("assistant", TEXT("x") "," CALL) ","
-	     MSG("user", RESULT(",\"content\":[" TEXT("y") "]") "," RESULT("") "," TEXT("2")) "]", ""), ""},
-	{B(MSG("user", RESULT(",\"is_error\":true,\"content\":[" TEXT("y") ",{\"type\":\"image\",\"source\":" PNG "}]"))),
-	 OUT(USER(RESULT(",\"content\":[" TEXT("y") ",{\"type\":\"image\",\"source\":" PNG "}],\"is_error\":true")), ""),
+	{B(MSG("user", TEXT("1")) "," MSG("assistant", TEXT("x") "," CALL) "," MSG(
+		 "user", TEXT("2") "," RESULT(",\"content\":\"y\"")) "," MSG("user", RESULT(""))),
+	 OUT("\"messages\":[" MSG("user", TEXT("1")) "," MSG("assistant", TEXT("x") "," CALL) "," MSG(
+		     "user", RESULT(",\"content\":[" TEXT("y") "]") "," RESULT("") "," TEXT("2")) "]",
+	     ""),
+	 ""},
+	{B(MSG("user",
+	       RESULT(",\"is_error\":true,\"content\":[" TEXT("y") ",{\"type\":\"image\",\"source\":" PNG "}]"))),
+	 OUT(USER(RESULT(",\"content\":[" TEXT("y") ",{\"type\":\"image\",\"source\":" PNG "}],\"is_error\":true")),
+	     ""),
 	 ""},
 	{B(MSG("assistant", "{\"type\":\"text\",\"text\":\"x\",\"citations\":null},"
-			    "{\"type\":\"tool_use\",\"id\":\"a\",\"name\":\"f\",\"input\":{},\"caller\":{\"type\":\"direct\"}}")
-	   "," MSG("user", TEXT("1"))),
-	 OUT("\"messages\":[" MSG("assistant", TEXT("x") ",{\"type\":\"tool_use\",\"id\":\"a\",\"name\":\"f\",\"input\":{}}")
-	     "," MSG("user", TEXT("1")) "]", ""), ""},
+			    "{\"type\":\"tool_use\",\"id\":\"a\",\"name\":\"f\",\"input\":{},\"caller\":{\"type\":"
+			    "\"direct\"}}") "," MSG("user", TEXT("1"))),
+	 OUT("\"messages\":[" MSG("assistant", TEXT("x") ",{\"type\":\"tool_use\",\"id\":\"a\",\"name\":\"f\","
+							 "\"input\":{}}") "," MSG("user", TEXT("1")) "]",
+	     ""),
+	 ""},
 	/* tools */
 	{"{" M ",\"tools\":[" TOOL "]}", OUT(OUT_HI, ",\"tools\":[" TOOL "]"), ""},
-	{"{" M ",\"tools\":[{\"type\":\"custom\",\"strict\":true,\"description\":\"d\",\"name\":\"f\",\"input_schema\":{},"
+	{"{" M
+	 ",\"tools\":[{\"type\":\"custom\",\"strict\":true,\"description\":\"d\",\"name\":\"f\",\"input_schema\":{},"
 	 "\"cache_control\":{},\"eager_input_streaming\":true,\"defer_loading\":false,\"allowed_callers\":[\"direct\"],"
 	 "\"input_examples\":[]}]}",
 	 OUT(OUT_HI, ",\"tools\":[{\"name\":\"f\",\"description\":\"d\",\"input_schema\":{},\"strict\":true}]"),
@@ -221,8 +230,10 @@ static const struct {
 	{"{" M ",\"tools\":[" TOOL "],\"tool_choice\":{\"type\":\"auto\"}}",
 	 OUT(OUT_HI, ",\"tools\":[" TOOL "],\"tool_choice\":{\"type\":\"auto\"}"), ""},
 	{"{" M ",\"tools\":[" TOOL "],\"tool_choice\":{\"type\":\"any\",\"disable_parallel_tool_use\":true}}",
-	 OUT(OUT_HI, ",\"tools\":[" TOOL "],\"tool_choice\":{\"type\":\"any\",\"disable_parallel_tool_use\":true}"), ""},
-	{"{" M ",\"tools\":[" TOOL "],\"tool_choice\":{\"disable_parallel_tool_use\":false,\"name\":\"f\",\"type\":\"tool\"}}",
+	 OUT(OUT_HI, ",\"tools\":[" TOOL "],\"tool_choice\":{\"type\":\"any\",\"disable_parallel_tool_use\":true}"),
+	 ""},
+	{"{" M ",\"tools\":[" TOOL
+	 "],\"tool_choice\":{\"disable_parallel_tool_use\":false,\"name\":\"f\",\"type\":\"tool\"}}",
 	 OUT(OUT_HI, ",\"tools\":[" TOOL "],\"tool_choice\":{\"type\":\"tool\",\"name\":\"f\"}"), ""},
 	{"{" M ",\"tools\":[" TOOL "],\"tool_choice\":{\"type\":\"none\"}}",
 	 OUT(OUT_HI, ",\"tools\":[" TOOL "],\"tool_choice\":{\"type\":\"none\"}"), ""},
@@ -236,12 +247,15 @@ static const struct {
 	{"{" M ",\"temperature\":0,\"top_p\":1}", OUT(OUT_HI, ",\"temperature\":0,\"top_p\":1"), ""},
 	{"{" M ",\"metadata\":{\"user_id\":\"u\"}}", OUT(OUT_HI, ",\"metadata\":{\"user_id\":\"u\"}"), ""},
 	{"{" M ",\"metadata\":{\"user_id\":null}}", OUT(OUT_HI, ""), ""},
-	{"{" M ",\"thinking\":{\"type\":\"disabled\"},\"service_tier\":\"auto\",\"cache_control\":{},\"diagnostics\":{}}",
+	{"{" M
+	 ",\"thinking\":{\"type\":\"disabled\"},\"service_tier\":\"auto\",\"cache_control\":{},\"diagnostics\":{}}",
 	 OUT(OUT_HI, ""), "thinking, service_tier, cache_control, diagnostics"},
 	{"{" M ",\"speed\":\"standard\",\"mcp_servers\":[]}", OUT(OUT_HI, ""), ""},
-	{"{" M ",\"output_config\":{\"effort\":\"xhigh\"}}", OUT(OUT_HI, ",\"output_config\":{\"effort\":\"xhigh\"}"), ""},
+	{"{" M ",\"output_config\":{\"effort\":\"xhigh\"}}", OUT(OUT_HI, ",\"output_config\":{\"effort\":\"xhigh\"}"),
+	 ""},
 	{"{" M ",\"output_config\":{\"format\":{\"type\":\"json_schema\",\"schema\":{\"a\":1}},\"effort\":\"low\"}}",
-	 OUT(OUT_HI, ",\"output_config\":{\"effort\":\"low\",\"format\":{\"type\":\"json_schema\",\"schema\":{\"a\":1}}}"),
+	 OUT(OUT_HI,
+	     ",\"output_config\":{\"effort\":\"low\",\"format\":{\"type\":\"json_schema\",\"schema\":{\"a\":1}}}"),
 	 ""},
 };
 
@@ -280,9 +294,10 @@ static const struct {
 	{"{" M ",\"output_config\":{\"effort\":3}}", "output_config.effort", "expected low"},
 	{"{" M ",\"output_config\":{\"x\":3}}", "output_config.x", "isn't known"},
 	{"{" M ",\"output_config\":{\"format\":{\"type\":\"text\"}}}", "output_config.format.type", "json_schema"},
-	{"{" M ",\"output_config\":{\"format\":{\"type\":\"json_schema\"}}}", "output_config.format.schema", "required"},
-	{"{" M ",\"output_config\":{\"format\":{\"type\":\"json_schema\",\"schema\":1}}}", "output_config.format.schema",
-	 "object"},
+	{"{" M ",\"output_config\":{\"format\":{\"type\":\"json_schema\"}}}", "output_config.format.schema",
+	 "required"},
+	{"{" M ",\"output_config\":{\"format\":{\"type\":\"json_schema\",\"schema\":1}}}",
+	 "output_config.format.schema", "object"},
 	{"{" M ",\"temperature\":1.01}", "temperature", "0 to 1"},
 	{"{" M ",\"temperature\":10}", "temperature", "0 to 1"},
 	{"{" M ",\"temperature\":-0.5}", "temperature", "0 to 1"},
@@ -293,7 +308,8 @@ static const struct {
 	{"{" M ",\"top_k\":-1}", "top_k", "whole number"},
 	{"{" M ",\"stop_sequences\":\"x\"}", "stop_sequences", "array"},
 	{"{" M ",\"stop_sequences\":[\"x\",1]}", "stop_sequences[1]", "string"},
-	{"{" M ",\"stop_sequences\":[\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\"]}",
+	{"{" M
+	 ",\"stop_sequences\":[\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\"]}",
 	 "stop_sequences", "too many"},
 	{"{" M ",\"metadata\":\"u\"}", "metadata", "object"},
 	{"{" M ",\"metadata\":{\"user_id\":1}}", "metadata.user_id", "string"},
@@ -307,7 +323,8 @@ static const struct {
 	{"{" M ",\"tools\":[{\"name\":\"f\"}]}", "tools[0].input_schema", "required"},
 	{"{" M ",\"tools\":[{\"input_schema\":{}}]}", "tools[0].name", "required"},
 	{"{" M ",\"tools\":[{\"name\":\"f\",\"input_schema\":\"{}\"}]}", "tools[0].input_schema", "object"},
-	{"{" M ",\"tools\":[{\"name\":\"f\",\"input_schema\":{},\"description\":1}]}", "tools[0].description", "string"},
+	{"{" M ",\"tools\":[{\"name\":\"f\",\"input_schema\":{},\"description\":1}]}", "tools[0].description",
+	 "string"},
 	{"{" M ",\"tools\":[{\"name\":\"f\",\"input_schema\":{},\"strict\":1}]}", "tools[0].strict", "boolean"},
 	{"{" M ",\"tools\":[{\"name\":\"f\",\"input_schema\":{},\"defer_loading\":true}]}", "tools[0].defer_loading",
 	 "only Anthropic"},
@@ -358,7 +375,8 @@ static const struct {
 	 "messages[0].content[0].input", "object"},
 	{B(MSG("assistant", "{\"type\":\"tool_use\",\"id\":\"1\",\"input\":{}}")), "messages[0].content[0].name",
 	 "required"},
-	{B(MSG("assistant", "{\"type\":\"tool_use\",\"id\":\"1\",\"name\":\"f\",\"input\":{},\"caller\":{\"type\":\"x\"}}")),
+	{B(MSG("assistant",
+	       "{\"type\":\"tool_use\",\"id\":\"1\",\"name\":\"f\",\"input\":{},\"caller\":{\"type\":\"x\"}}")),
 	 "messages[0].content[0].caller", "only Anthropic"},
 	{B(MSG("user", RESULT(",\"content\":[" CALL "]"))), "messages[0].content[0].content[0].type",
 	 "can't stand here"},
