@@ -2,6 +2,8 @@
  * Method: table rows. */
 #include "fixture.h"
 
+#include <stdio.h>
+
 #define MODELS "models: {m: {deployments: [{provider: p}]}}\n"
 #define PROVIDER(fields) MODELS "providers: {p: {" fields "}}\n"
 
@@ -120,6 +122,35 @@ Test(providers, paths_in_urls)
 	};
 
 	fixture_error_rows(FIXTURE_CONF, rows, ARRAY_SIZE(rows));
+}
+
+/* The longest names give the longest name of a deployment that the store has room for. */
+Test(providers, long_names)
+{
+	char provider[65], model[192], text[600], want[120];
+	struct error_row row = {"a byte too long", text, {want}};
+	struct conf *c;
+
+	memset(provider, 'p', 64);
+	memset(model, 'm', 191);
+	provider[64] = model[190] = '\0';
+	snprintf(text, sizeof(text),
+		 "models: {m: {deployments: [{provider: %s, model: %s}]}}\n"
+		 "providers: {%s: {kind: openai, base_url: \"http://h\"}}\n",
+		 provider, model, provider);
+	c = fixture_conf(text);
+	cr_expect_eq(strlen(c->models[0].deployments[0].provider->name) + 1 +
+			     strlen(c->models[0].deployments[0].upstream_model),
+		     255);
+	conf_free(c);
+	model[190] = 'm';
+	model[191] = '\0';
+	snprintf(text, sizeof(text),
+		 "models: {m: {deployments: [{provider: p, model: %s}]}}\n"
+		 "providers: {p: {kind: openai, base_url: \"http://h\"}}\n",
+		 model);
+	snprintf(want, sizeof(want), "1:49: models.m.deployments[0].model: is 191 bytes long; at most 190");
+	fixture_error_rows(FIXTURE_CONF, &row, 1);
 }
 
 Test(providers, deployment_limits)
