@@ -1,6 +1,6 @@
 /* Templates of the answers that the kernel program gives in the daemon's place. */
+#include "dialect/dialect.h"
 #include "dialect/headers.h"
-#include "dialect/openai.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +17,7 @@ static bool nic_may_answer(enum tg_reason reason)
 	case TG_REASON_KEY_DISABLED:
 	case TG_REASON_KEY_BLOCKED:
 	case TG_REASON_TENANT_DISABLED:
+	case TG_REASON_CIRCUIT_OPEN:
 		return true;
 	default:
 		return false;
@@ -39,27 +40,47 @@ static __u16 put_field(struct buf *out, const char *name, const char *prefix, un
 	return (__u16)at;
 }
 
-static void put_limit_fields(struct buf *out, const char *kind, struct tg_answer *a)
+static void put_retry_fields(struct buf *out, struct tg_answer *a)
+{
+	a->retry_off = put_field(out, DIALECT_H_RETRY_AFTER, "", TG_ANSWER_DIGITS);
+	a->retry_ms_off = put_field(out, DIALECT_H_RETRY_AFTER_MS, "", TG_ANSWER_MS_DIGITS);
+}
+
+/* The kernel refuses when not one unit is left. When there will be again is in retry-after: a time of day isn't the
+ * kernel's to format. */
+static void put_limit_fields(struct buf *out, enum tg_dialect d, const char *kind, struct tg_answer *a)
 {
 	char name[64];
 
-	a->retry_off = put_field(out, OPENAI_H_RETRY_AFTER, "", TG_ANSWER_DIGITS);
-	a->retry_ms_off = put_field(out, OPENAI_H_RETRY_AFTER_MS, "", TG_ANSWER_MS_DIGITS);
-	snprintf(name, sizeof(name), OPENAI_H_LIMIT "%s", kind);
+	if (d == TG_DIALECT_ANTHROPIC) {
+		snprintf(name, sizeof(name), DIALECT_H_ANTHROPIC "%s" DIALECT_H_ANTHROPIC_LIMIT, kind);
+		a->limit_off = put_field(out, name, "", TG_ANSWER_LIMIT_DIGITS);
+		buf_printf(out, DIALECT_H_ANTHROPIC "%s" DIALECT_H_ANTHROPIC_REMAINING ":0\r\n", kind);
+		return;
+	}
+	snprintf(name, sizeof(name), DIALECT_H_LIMIT "%s", kind);
 	a->limit_off = put_field(out, name, "", TG_ANSWER_LIMIT_DIGITS);
-	/* The kernel refuses when not one unit is left. */
-	buf_printf(out, OPENAI_H_REMAINING "%s:0\r\n", kind);
+	buf_printf(out, DIALECT_H_REMAINING "%s:0\r\n", kind);
 }
 
-static void put_text(struct buf *out, const struct openai_refusal *r, const struct buf *body, struct tg_answer *a)
+static const char *status_text(int status)
 {
-	buf_printf(out, "HTTP/1.1 %d %s\r\n", r->status, r->status == 429 ? "Too Many Requests" : "Forbidden");
+	return status == 429 ? "Too Many Requests" : status == 503 ? "Service Unavailable" : "Forbidden";
+}
+
+static void put_text(struct buf *out, enum tg_dialect d, const struct dialect_refusal *r, const struct buf *body,
+		     struct tg_answer *a)
+{
+	buf_printf(out, "HTTP/1.1 %d %s\r\n", r->status, status_text(r->status));
 	buf_puts(out, "content-type:application/json\r\n");
 	buf_printf(out, "content-length:%zu\r\n", body->len);
 	buf_puts(out, "connection: close\r\n");
-	a->id_off = put_field(out, OPENAI_H_REQUEST_ID, " req_nic_", TG_ANSWER_ID_DIGITS);
+	a->id_off = put_field(out, d == TG_DIALECT_ANTHROPIC ? DIALECT_H_REQUEST_ID_ANTHROPIC : DIALECT_H_REQUEST_ID,
+			      " req_nic_", TG_ANSWER_ID_DIGITS);
+	if (r->status != 403)
+		put_retry_fields(out, a);
 	if (r->status == 429)
-		put_limit_fields(out, r->type, a);
+		put_limit_fields(out, d, r->type, a);
 	buf_puts(out, "\r\n");
 	buf_append(out, body->data, body->len);
 }
@@ -89,22 +110,23 @@ static __u32 template_csum(const struct tg_answer *a)
 	return sum;
 }
 
-int openai_nic_answer(enum tg_reason reason, struct tg_answer *ret, struct err *err)
+int dialect_nic_answer(enum tg_dialect d, enum tg_reason reason, struct tg_answer *ret, struct err *err)
 {
 	_cleanup_(buf_done) struct buf body = BUF_INIT, text = BUF_INIT;
-	struct openai_refusal r = openai_refusal_of(reason);
+	struct dialect_refusal r = dialect_refusal_of(reason);
+	struct dialect_error e = {.status = r.status, .type = r.type, .code = r.code, .message = r.message};
 	struct tg_answer a = {0};
 
 	if (!nic_may_answer(reason)) {
 		*ret = a;
 		return 0;
 	}
-	openai_error_body(&body, r.message, r.type, NULL, r.code);
-	put_text(&text, &r, &body, &a);
+	dialect_error_body(d, &e, &body);
+	put_text(&text, d, &r, &body, &a);
 	if (text.len % 2) { /* a blank after the JSON makes the length even */
 		buf_putc(&body, ' ');
 		buf_reset(&text);
-		put_text(&text, &r, &body, &a);
+		put_text(&text, d, &r, &body, &a);
 	}
 	if (text.failed || body.failed)
 		return err_set(err, ERR_NOMEM, "answer at the NIC: out of memory");

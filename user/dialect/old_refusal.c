@@ -34,10 +34,10 @@ int openai_error_event(struct buf *out, const char *message, const char *type, c
 
 int openai_model_object(struct buf *out, const char *id, const char *owned_by, long long created)
 {
-	buf_puts(out, "{\"id\":");
-	buf_put_json_string(out, id, __builtin_strlen(id));
-	buf_printf(out, ",\"object\":\"model\",\"created\":%lld,\"owned_by\":", created);
-	buf_put_json_string(out, owned_by, __builtin_strlen(owned_by));
-	buf_putc(out, '}');
-	return out->failed ? ERR_NOMEM : 0;
+	return dialect_model_object(TG_DIALECT_AZURE, id, owned_by, created, out);
+}
+
+int openai_nic_answer(enum tg_reason reason, struct tg_answer *ret, struct err *err)
+{
+	return dialect_nic_answer(TG_DIALECT_OPENAI, reason, ret, err);
 }
