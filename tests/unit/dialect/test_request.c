@@ -1,24 +1,25 @@
 /* Goal: what is read from request bodies, what is refused and whom it blames, and that rewriting changes only what it
  * must. Method: table rows; rewritten bodies are compared byte for byte and read back with jansson. */
-#include "dialect/openai.h"
+#include "dialect/dialect.h"
 
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <string.h>
 
-#define CHAT TG_ROUTE_CHAT_COMPLETIONS
-#define EMBED TG_ROUTE_EMBEDDINGS
+#define CHAT WIRE_OPENAI_CHAT
+#define EMBED WIRE_OPENAI_EMBEDDINGS
 #define M "\"model\":\"gpt-4\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]"
 
-static int parse(enum tg_route route, const char *body, struct openai_request *q, const char **param, struct err *err)
+static int parse(enum wire wire, const char *body, struct dialect_request *q, struct dialect_fault *fault)
 {
+	struct dialect_target t = {.wire = wire};
 	size_t len = strlen(body);
 	char *copy = malloc(len ? len : 1); /* exact size, for ASan */
 	int rc;
 
 	memcpy(copy, body, len);
-	rc = openai_parse_request(route, copy, len, q, param, err);
+	rc = dialect_request_parse(&t, copy, len, q, fault);
 	if (rc == 0)
 		q->model = body + (q->model - copy);
 	free(copy);
@@ -28,7 +29,7 @@ static int parse(enum tg_route route, const char *body, struct openai_request *q
 Test(request, read)
 {
 	static const struct {
-		enum tg_route route;
+		enum wire wire;
 		const char *body, *model;
 		bool stream, include_usage;
 		uint64_t max_output, choices, estimate;
@@ -59,15 +60,14 @@ Test(request, read)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct openai_request q;
-		struct err err = {0};
-		const char *param = NULL;
+		struct dialect_request q;
+		struct dialect_fault fault;
 
-		cr_assert_eq(parse(rows[i].route, rows[i].body, &q, &param, &err), 0, "row %zu: %s", i, err.msg);
+		cr_assert_eq(parse(rows[i].wire, rows[i].body, &q, &fault), 0, "row %zu: %s", i, fault.err.msg);
 		cr_expect_eq(q.model_len, strlen(rows[i].model), "row %zu", i);
 		cr_expect_arr_eq(q.model, rows[i].model, q.model_len, "row %zu", i);
-		cr_expect_eq(rows[i].body[q.model_at], '"');
-		cr_expect_eq(q.model, rows[i].body + q.model_at + 1);
+		cr_expect_eq(rows[i].body[q.body_model.at], '"');
+		cr_expect_eq(q.model, rows[i].body + q.body_model.at + 1);
 		cr_expect_eq(q.stream, rows[i].stream, "row %zu", i);
 		cr_expect_eq(q.include_usage, rows[i].include_usage, "row %zu", i);
 		cr_expect_eq(q.max_output_tokens, rows[i].max_output, "row %zu", i);
@@ -80,7 +80,7 @@ Test(request, read)
 Test(request, refused)
 {
 	static const struct {
-		enum tg_route route;
+		enum wire wire;
 		const char *body, *param, *message; /* a part of it */
 	} rows[] = {
 		{CHAT, "", NULL, "unexpected end at byte 0"},
@@ -89,7 +89,7 @@ Test(request, refused)
 		{CHAT, "{" M "}}", NULL, "more after the value"},
 		{CHAT, "{" M ",\"x\":\"\xff\"}", NULL, "invalid UTF-8"},
 		{CHAT, "{" M ",\"x\":01}", NULL, "bad number"},
-		{CHAT, "{\"messages\":[1]}", "model", "provide a model"},
+		{CHAT, "{\"messages\":[1]}", "model", "Missing"},
 		{CHAT, "{\"model\":\"\",\"messages\":[1]}", "model", "non-empty string"},
 		{CHAT, "{\"model\":7,\"messages\":[1]}", "model", "non-empty string"},
 		{CHAT, "{\"model\":null,\"messages\":[1]}", "model", "non-empty string"},
@@ -127,41 +127,50 @@ Test(request, refused)
 		{EMBED, "{\"model\":\"e\",\"input\":\"\"}", "input", "non-empty"},
 		{EMBED, "{\"model\":\"e\",\"input\":[]}", "input", "non-empty"},
 		{EMBED, "{\"model\":\"e\",\"input\":5}", "input", "non-empty"},
-		{EMBED, "{\"input\":\"x\"}", "model", "provide a model"},
+		{EMBED, "{\"input\":\"x\"}", "model", "Missing"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct openai_request q;
-		struct err err = {0};
-		const char *param = NULL;
+		struct dialect_request q;
+		struct dialect_fault fault;
 
-		cr_expect_eq(parse(rows[i].route, rows[i].body, &q, &param, &err), ERR_INVAL, "row %zu: %s", i,
-			     rows[i].body);
-		if (rows[i].param)
-			cr_expect_str_eq(param ? param : "(none)", rows[i].param, "row %zu: %s", i, rows[i].body);
-		else
-			cr_expect_null(param, "row %zu: %s", i, rows[i].body);
-		cr_expect_not_null(strstr(err.msg, rows[i].message), "row %zu: %s", i, err.msg);
+		cr_expect_eq(parse(rows[i].wire, rows[i].body, &q, &fault), ERR_INVAL, "row %zu: %s", i, rows[i].body);
+		cr_expect_str_eq(fault.param, rows[i].param ? rows[i].param : "", "row %zu: %s", i, rows[i].body);
+		cr_expect_not_null(strstr(fault.err.msg, rows[i].message), "row %zu: %s", i, fault.err.msg);
 	}
 }
 
 /* The prompt's text is no business of logs and errors. */
 Test(request, errors_do_not_quote)
 {
-	struct openai_request q;
-	struct err err = {0};
-	const char *param = NULL;
+	struct dialect_request q;
+	struct dialect_fault fault;
 
-	cr_expect_eq(parse(CHAT, "{\"model\":\"m\",\"messages\":\"secret prompt\"}", &q, &param, &err), ERR_INVAL);
-	cr_expect_null(strstr(err.msg, "secret"));
-	cr_expect_eq(parse(CHAT, "{\"secret\" \"prompt\"}", &q, &param, &err), ERR_INVAL);
-	cr_expect_null(strstr(err.msg, "secret"));
+	cr_expect_eq(parse(CHAT, "{\"model\":\"m\",\"messages\":\"secret prompt\"}", &q, &fault), ERR_INVAL);
+	cr_expect_null(strstr(fault.err.msg, "secret"));
+	cr_expect_eq(parse(CHAT, "{\"secret\" \"prompt\"}", &q, &fault), ERR_INVAL);
+	cr_expect_null(strstr(fault.err.msg, "secret"));
+}
+
+static int render(const struct dialect_request *q, enum wire wire, const char *body, const char *model, struct buf *out)
+{
+	struct dialect_upstream u = {.kind = PROVIDER_OPENAI, .model = model, .api_version = ""};
+	struct dialect_target t = {.wire = wire};
+	struct buf ignored = BUF_INIT;
+	struct dialect_fault fault;
+	struct arena a = {0};
+	int rc = dialect_request_render(q, &t, body, strlen(body), &u, &a, out, &ignored, &fault);
+
+	cr_expect_eq(ignored.len, 0);
+	buf_done(&ignored);
+	arena_done(&a);
+	return rc;
 }
 
 Test(request, rewrite)
 {
 	static const struct {
-		enum tg_route route;
+		enum wire wire;
 		const char *body, *upstream, *want;
 	} rows[] = {
 		{CHAT, "{ " M " }", "up", "{ \"model\":\"up\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}] }"},
@@ -194,18 +203,16 @@ Test(request, rewrite)
 		 "{\"input\":\"x\",\"model\":\"u\",\"stream\":true}"},
 	};
 	struct buf out = BUF_INIT;
+	struct dialect_request first;
+	struct dialect_fault fault;
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct openai_request q;
-		struct err err = {0};
-		const char *param;
+		struct dialect_request q;
 		json_t *root;
 
 		buf_reset(&out);
-		cr_assert_eq(parse(rows[i].route, rows[i].body, &q, &param, &err), 0, "row %zu: %s", i, err.msg);
-		cr_assert_eq(
-			openai_rewrite_request(&q, rows[i].body, strlen(rows[i].body), rows[i].upstream, &out, &err),
-			0);
+		cr_assert_eq(parse(rows[i].wire, rows[i].body, &q, &fault), 0, "row %zu: %s", i, fault.err.msg);
+		cr_assert_eq(render(&q, rows[i].wire, rows[i].body, rows[i].upstream, &out), 0);
 		cr_expect_str_eq(out.data, rows[i].want, "row %zu: %s", i, out.data);
 		root = json_loadb(out.data, out.len, JSON_REJECT_DUPLICATES, NULL);
 		cr_assert_not_null(root);
@@ -216,8 +223,8 @@ Test(request, rewrite)
 	}
 	out.max = 10;
 	buf_reset(&out);
-	cr_expect_eq(openai_rewrite_request(&(struct openai_request){0}, "{\"model\":\"abc\"}", 15, "u", &out, NULL),
-		     ERR_FULL);
+	cr_assert_eq(parse(CHAT, rows[0].body, &first, &fault), 0);
+	cr_expect_eq(render(&first, CHAT, rows[0].body, "u", &out), ERR_FULL);
 	buf_done(&out);
 }
 
@@ -234,8 +241,8 @@ Test(request, estimate_of_files)
 
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
 		struct buf b = BUF_INIT;
-		struct openai_request q;
-		const char *param;
+		struct dialect_request q;
+		struct dialect_fault fault;
 		bool text = i == 3;
 
 		buf_puts(&b, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[");
@@ -243,12 +250,12 @@ Test(request, estimate_of_files)
 		buf_puts(&b, file);
 		buf_puts(&b, strstr(parts[i], "%s") + 2);
 		buf_puts(&b, "]}]}");
-		cr_assert_eq(parse(CHAT, b.data, &q, &param, NULL), 0);
+		cr_assert_eq(parse(CHAT, b.data, &q, &fault), 0);
 		if (text)
 			cr_expect_geq(q.prompt_tokens_estimate, 100000);
 		else
-			cr_expect(q.prompt_tokens_estimate >= OPENAI_FILE_TOKENS &&
-					  q.prompt_tokens_estimate < OPENAI_FILE_TOKENS + 20,
+			cr_expect(q.prompt_tokens_estimate >= DIALECT_FILE_TOKENS &&
+					  q.prompt_tokens_estimate < DIALECT_FILE_TOKENS + 20,
 				  "row %zu: %" PRIu64, i, q.prompt_tokens_estimate);
 		buf_done(&b);
 	}
@@ -261,7 +268,7 @@ Test(request, parts_of_the_worst_case)
 #define IMAGE(url) "{\"type\":\"image_url\",\"image_url\":{\"url\":\"" url "\"}}"
 #define MESSAGES(parts) "[{\"role\":\"user\",\"content\":" parts "}]"
 	static const struct {
-		enum tg_route route;
+		enum wire wire;
 		const char *text[3]; /* what counts, each in full */
 		const char *body;    /* with %s for each of them */
 		uint64_t embedded_bytes, files;
@@ -296,8 +303,9 @@ Test(request, parts_of_the_worst_case)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		const char *const *t = rows[i].text;
 		struct buf b = BUF_INIT;
-		struct openai_request q;
-		const char *param, *at = rows[i].body, *hole;
+		struct dialect_request q;
+		struct dialect_fault fault;
+		const char *at = rows[i].body, *hole;
 		uint64_t want = 0;
 
 		for (size_t k = 0; (hole = strstr(at, "%s")); at = hole + 2, k++) {
@@ -306,7 +314,7 @@ Test(request, parts_of_the_worst_case)
 			want += strlen(t[k]);
 		}
 		buf_puts(&b, at);
-		cr_assert_eq(parse(rows[i].route, b.data, &q, &param, NULL), 0, "row %zu", i);
+		cr_assert_eq(parse(rows[i].wire, b.data, &q, &fault), 0, "row %zu", i);
 		cr_expect_eq(q.text_bytes, want - rows[i].embedded_bytes, "row %zu: %" PRIu64, i, q.text_bytes);
 		cr_expect_eq(q.files, rows[i].files, "row %zu: %" PRIu64, i, q.files);
 		buf_done(&b);

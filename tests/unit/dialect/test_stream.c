@@ -1,7 +1,7 @@
-/* Goal: openai.h's D1 to D4. Method: streams as providers send them (official shape, CRLF, comments, no blank, usage
- * with choices, errors, cut off, more behind [DONE]), each fed whole, cut in two at every byte, in three, and byte by
- * byte. */
-#include "dialect/openai.h"
+/* Goal: dialect.h's D1 to D4 for OpenAI's chat streams on the same wire. Method: streams as providers send them
+ * (official shape, CRLF, comments, no blank, usage with choices, errors, cut off, more behind [DONE]), each fed whole,
+ * cut in two at every byte, in three, and byte by byte. */
+#include "dialect/dialect.h"
 
 #include <criterion/criterion.h>
 #include <inttypes.h>
@@ -126,13 +126,21 @@ static const struct row {
 	{"empty", "", .stripped = NULL},
 };
 
-static void feed(struct openai_stream *s, const char *data, size_t len, struct buf *out)
+static void init(struct dialect_stream *s, bool strip)
+{
+	struct dialect_answer_opts o = {
+		.from = WIRE_OPENAI_CHAT, .to = WIRE_OPENAI_CHAT, .id = "req_1", .include_usage = !strip, .choices = 1};
+
+	cr_assert_eq(dialect_stream_init(s, &o), 0);
+}
+
+static void feed(struct dialect_stream *s, const char *data, size_t len, struct buf *out)
 {
 	/* An own heap block of the exact size: ASan sees a read beyond the piece. */
 	char *copy = malloc(len ? len : 1);
 
 	memcpy(copy, data, len);
-	cr_assert_eq(openai_stream_feed(s, copy, len, out), 0);
+	cr_assert_eq(dialect_stream_feed(s, copy, len, out), 0);
 	free(copy);
 }
 
@@ -150,11 +158,11 @@ static void check(const struct row *r, bool strip, size_t a, size_t b, size_t st
 	const char *want = strip && r->stripped ? r->stripped : r->in;
 	size_t len = strlen(r->in);
 	struct buf out = BUF_INIT;
-	struct openai_stream s;
+	struct dialect_stream s;
 
-	openai_stream_init(&s, strip);
+	init(&s, strip);
 	if (r->choices)
-		s.choices = r->choices;
+		s.opts.choices = r->choices;
 	if (step) {
 		for (size_t i = 0; i < len; i += step)
 			feed(&s, r->in + i, len - i < step ? len - i : step, &out);
@@ -163,24 +171,24 @@ static void check(const struct row *r, bool strip, size_t a, size_t b, size_t st
 		feed(&s, r->in + a, b - a, &out);
 		feed(&s, r->in + b, len - b, &out);
 	}
-	cr_assert_eq(openai_stream_end(&s, &out), 0);
+	cr_assert_eq(dialect_stream_end(&s, &out), 0);
 	cr_assert_eq(out.len, done_at(want), "%s: %zu bytes before [DONE]", r->name, out.len);
-	cr_assert_eq(openai_stream_release(&s, &out), 0);
-	cr_assert_eq(openai_stream_release(&s, &out), 0);
+	cr_assert_eq(dialect_stream_release(&s, &out), 0);
+	cr_assert_eq(dialect_stream_release(&s, &out), 0);
 	cr_assert_eq(out.len, strlen(want), "%s: cut %zu %zu step %zu: '%s'", r->name, a, b, step,
 		     out.data ? out.data : "");
 	cr_assert_arr_eq(out.data ? out.data : "", want, out.len, "%s: cut %zu %zu step %zu", r->name, a, b, step);
 	cr_assert_eq(s.have_usage, r->have_usage, "%s", r->name);
-	cr_assert_eq(s.done_seen, r->done, "%s", r->name);
+	cr_assert_eq(s.ending, r->done, "%s", r->name);
 	cr_assert_eq(s.error_seen, r->error, "%s", r->name);
 	cr_assert_arr_eq(&s.usage, &r->usage, sizeof(s.usage), "%s: %" PRIu64 " %" PRIu64, r->name,
 			 s.usage.input_tokens, s.usage.output_tokens);
 	cr_assert_eq(s.usage_malformed, r->malformed, "%s", r->name);
 	cr_assert_eq(s.have_usage && s.usage_inconsistent, r->inconsistent, "%s", r->name);
 	cr_assert_eq(s.finished, r->finished, "%s: %u", r->name, s.finished);
-	cr_assert_eq(openai_stream_complete(&s), r->done || r->finished >= s.choices, "%s", r->name);
+	cr_assert_eq(s.complete, r->done || r->finished >= s.opts.choices, "%s", r->name);
 	cr_assert_eq(s.content_bytes, r->content_bytes, "%s: %" PRIu64, r->name, s.content_bytes);
-	openai_stream_done(&s);
+	dialect_stream_done(&s);
 	buf_done(&out);
 }
 
@@ -203,25 +211,25 @@ Test(stream, every_cut, .timeout = 120)
 /* The bound holds for what must be gathered, and a stream of many events of that size in all passes. */
 Test(stream, bound)
 {
-	struct buf big = {.max = 4 * OPENAI_EVENT_MAX}, out = {.max = 8 * OPENAI_EVENT_MAX};
-	struct openai_stream s;
+	struct buf big = {.max = 4 * DIALECT_EVENT_MAX}, out = {.max = 8 * DIALECT_EVENT_MAX};
+	struct dialect_stream s;
 	int rc = 0;
 
-	openai_stream_init(&s, true);
-	for (size_t i = 0; rc == 0 && i < 2 * OPENAI_EVENT_MAX; i += 1000)
-		rc = openai_stream_feed(&s, memset((char[1000]){0}, 'x', 1000), 1000, &out);
+	init(&s, true);
+	for (size_t i = 0; rc == 0 && i < 2 * DIALECT_EVENT_MAX; i += 1000)
+		rc = dialect_stream_feed(&s, memset((char[1000]){0}, 'x', 1000), 1000, &out);
 	cr_expect_eq(rc, ERR_PROTO);
-	cr_expect_leq(s.line.len, OPENAI_EVENT_MAX);
+	cr_expect_leq(s.line.len, DIALECT_EVENT_MAX);
 	cr_expect_eq(out.len, 0);
-	openai_stream_done(&s);
-	openai_stream_init(&s, true);
-	while (big.len < 2 * OPENAI_EVENT_MAX)
+	dialect_stream_done(&s);
+	init(&s, true);
+	while (big.len < 2 * DIALECT_EVENT_MAX)
 		buf_puts(&big, HELLO);
 	for (size_t i = 0; i < big.len; i += 777)
-		cr_assert_eq(openai_stream_feed(&s, big.data + i, big.len - i < 777 ? big.len - i : 777, &out), 0);
+		cr_assert_eq(dialect_stream_feed(&s, big.data + i, big.len - i < 777 ? big.len - i : 777, &out), 0);
 	cr_assert_eq(out.len, big.len);
 	cr_expect_arr_eq(out.data, big.data, big.len);
-	openai_stream_done(&s);
+	dialect_stream_done(&s);
 	buf_done(&big);
 	buf_done(&out);
 }
@@ -230,17 +238,17 @@ Test(stream, bound)
 Test(stream, bound_behind_done)
 {
 	struct buf out = BUF_INIT;
-	struct openai_stream s;
+	struct dialect_stream s;
 	int rc;
 
-	openai_stream_init(&s, true);
-	rc = openai_stream_feed(&s, HELLO DONE, strlen(HELLO DONE), &out);
-	for (size_t i = 0; rc == 0 && i < 2 * OPENAI_EVENT_MAX; i += strlen(HELLO))
-		rc = openai_stream_feed(&s, HELLO, strlen(HELLO), &out);
+	init(&s, true);
+	rc = dialect_stream_feed(&s, HELLO DONE, strlen(HELLO DONE), &out);
+	for (size_t i = 0; rc == 0 && i < 2 * DIALECT_EVENT_MAX; i += strlen(HELLO))
+		rc = dialect_stream_feed(&s, HELLO, strlen(HELLO), &out);
 	cr_expect_eq(rc, ERR_PROTO);
-	cr_expect_leq(s.held.len, OPENAI_EVENT_MAX);
+	cr_expect_leq(s.held.len, DIALECT_EVENT_MAX);
 	cr_expect_eq(out.len, strlen(HELLO));
-	openai_stream_done(&s);
+	dialect_stream_done(&s);
 	buf_done(&out);
 }
 
@@ -248,14 +256,14 @@ Test(stream, bound_behind_done)
 Test(stream, release_without_room)
 {
 	struct buf out = {.max = 4}, room = BUF_INIT;
-	struct openai_stream s;
+	struct dialect_stream s;
 
-	openai_stream_init(&s, true);
-	cr_assert_eq(openai_stream_feed(&s, DONE, strlen(DONE), &out), 0);
-	cr_expect_eq(openai_stream_release(&s, &out), ERR_FULL);
-	cr_expect_eq(openai_stream_release(&s, &room), 0);
+	init(&s, true);
+	cr_assert_eq(dialect_stream_feed(&s, DONE, strlen(DONE), &out), 0);
+	cr_expect_eq(dialect_stream_release(&s, &out), ERR_FULL);
+	cr_expect_eq(dialect_stream_release(&s, &room), 0);
 	cr_expect_str_eq(room.data, DONE);
-	openai_stream_done(&s);
+	dialect_stream_done(&s);
 	buf_done(&out);
 	buf_done(&room);
 }
@@ -263,10 +271,10 @@ Test(stream, release_without_room)
 Test(stream, full_output)
 {
 	struct buf out = {.max = 20};
-	struct openai_stream s;
+	struct dialect_stream s;
 
-	openai_stream_init(&s, false);
-	cr_expect_eq(openai_stream_feed(&s, HELLO, strlen(HELLO), &out), ERR_FULL);
-	openai_stream_done(&s);
+	init(&s, false);
+	cr_expect_eq(dialect_stream_feed(&s, HELLO, strlen(HELLO), &out), ERR_FULL);
+	dialect_stream_done(&s);
 	buf_done(&out);
 }

@@ -1,6 +1,6 @@
 /* Goal: what is believed of a provider's usage report, and what isn't. Method: table rows of whole answers; the same
  * reports at the end of an answer too large to be kept, fed in pieces of every size. */
-#include "dialect/openai.h"
+#include "dialect/dialect.h"
 
 #include <criterion/criterion.h>
 #include <inttypes.h>
@@ -76,9 +76,11 @@ static const struct row {
 	{REPORT(P "9007199254740993"), .rc = ERR_INVAL},
 	{REPORT(P "18446744073709551616"), .rc = ERR_INVAL},
 	{CHAT_REPORT(P "1," C "9007199254740993"), .rc = ERR_INVAL},
-	{"{\"usage\":{" P "1}", .rc = ERR_INVAL},
-	{"<html>", .rc = ERR_INVAL},
-	{"", .rc = ERR_INVAL},
+	/* no JSON object */
+	{"{\"usage\":{" P "1}", .rc = ERR_PROTO},
+	{"[]", .rc = ERR_PROTO},
+	{"<html>", .rc = ERR_PROTO},
+	{"", .rc = ERR_PROTO},
 };
 
 static void check(const struct row *r, int rc, int want_rc, const struct usage *u, bool inconsistent)
@@ -91,6 +93,12 @@ static void check(const struct row *r, int rc, int want_rc, const struct usage *
 	cr_assert_eq(inconsistent, rc ? true : r->inconsistent, "%s", r->body);
 }
 
+/* A report of embeddings has no completion_tokens. */
+static enum wire wire_of(const char *body)
+{
+	return strstr(body, "\"choices\"") ? WIRE_OPENAI_CHAT : WIRE_OPENAI_EMBEDDINGS;
+}
+
 Test(usage, of_answers)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -99,14 +107,14 @@ Test(usage, of_answers)
 		int rc;
 
 		memset(&u, 7, sizeof(u));
-		rc = openai_answer_usage(rows[i].body, strlen(rows[i].body), &u, &inconsistent);
+		rc = dialect_answer_usage(wire_of(rows[i].body), rows[i].body, strlen(rows[i].body), &u, &inconsistent);
 		check(&rows[i], rc, rows[i].rc, &u, inconsistent);
 	}
 }
 
 /* ---- the tail of what is too large to be kept */
 
-static void feed_all(struct openai_tail *t, const char *data, size_t len, size_t step)
+static void feed_all(struct dialect_tail *t, const char *data, size_t len, size_t step)
 {
 	t->len = 0;
 	for (size_t i = 0; i < len; i += step) {
@@ -114,19 +122,19 @@ static void feed_all(struct openai_tail *t, const char *data, size_t len, size_t
 		char *piece = malloc(n); /* exact size, for ASan */
 
 		memcpy(piece, data + i, n);
-		openai_tail_feed(t, piece, n);
+		dialect_tail_feed(t, piece, n);
 		free(piece);
 	}
 }
 
 static int tail_of(const char *text, size_t len, size_t step, struct usage *u, bool *inconsistent)
 {
-	struct openai_tail t;
+	struct dialect_tail t;
 
 	memset(u, 7, sizeof(*u));
 	*inconsistent = true;
 	feed_all(&t, text, len, step);
-	return openai_tail_usage(&t, u, inconsistent);
+	return dialect_tail_usage(&t, WIRE_OPENAI_EMBEDDINGS, u, inconsistent);
 }
 
 /* An embeddings answer, cut into pieces of any size: always the same. */
@@ -139,7 +147,7 @@ Test(tail, every_piece)
 	int rc;
 
 	buf_puts(&b, "{\"object\":\"list\",\"data\":[{\"object\":\"embedding\",\"index\":0,\"embedding\":[");
-	while (b.len < 3 * OPENAI_TAIL_BYTES)
+	while (b.len < 3 * DIALECT_TAIL_BYTES)
 		buf_puts(&b, "-0.0123456789,");
 	buf_puts(&b, "1]}],\"model\":\"e\",\"usage\":{\"prompt_tokens\":8,\"total_tokens\":8}}\n");
 	for (size_t step = 1; step <= b.len; step++) {
@@ -182,34 +190,5 @@ Test(tail, found)
 		int rc = tail_of(tails[i].body, strlen(tails[i].body), 3, &u, &inconsistent);
 
 		check(&tails[i], rc, tails[i].rc, &u, inconsistent);
-	}
-}
-
-/* ---- refusals that have to do with money */
-
-Test(money, refusals)
-{
-	static const struct {
-		enum openai_money reason;
-		int status;
-		const char *code;
-		bool final;
-	} want[] = {
-		{OPENAI_MONEY_CREDIT_EXHAUSTED, 402, "credit_balance_exhausted", true},
-		{OPENAI_MONEY_UNAVAILABLE, 503, "billing_unavailable", false},
-		{OPENAI_MONEY_NOT_PRICED, 503, "model_not_priced", true},
-		{OPENAI_MONEY_IDEMPOTENCY_INVALID, 400, "idempotency_key_invalid", true},
-		{OPENAI_MONEY_IDEMPOTENCY_IN_USE, 409, "idempotency_key_in_use", false},
-		{OPENAI_MONEY_IDEMPOTENCY_REUSED, 409, "idempotency_key_reused", true},
-	};
-
-	cr_assert_eq(ARRAY_SIZE(want), OPENAI_MONEY_REASONS);
-	for (size_t i = 0; i < ARRAY_SIZE(want); i++) {
-		struct openai_refusal r = openai_money_refusal(want[i].reason);
-
-		cr_expect_eq(r.status, want[i].status);
-		cr_expect_str_eq(r.code, want[i].code);
-		cr_expect_eq(r.final, want[i].final, "%s", r.code);
-		cr_expect(r.type && r.message && r.message[0], "%s", r.code);
 	}
 }
