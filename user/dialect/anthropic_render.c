@@ -83,6 +83,23 @@ static int put_sampling(const struct chat *c, const struct dialect_upstream *u, 
 
 /* ---- tools */
 
+/* A schema must say there that it is of an object; elsewhere a tool's always is. */
+static void put_schema(const struct json_span *schema, struct buf *out)
+{
+	struct json_member type = {.name = "type"};
+
+	if (schema->type == JSON_SPAN_ABSENT) {
+		buf_puts(out, "{\"type\":\"object\",\"properties\":{}}");
+		return;
+	}
+	if (json_scan_object(schema->at, schema->len, &type, 1, NULL) < 0 || type.count) {
+		chat_put_span(out, schema);
+		return;
+	}
+	buf_puts(out, json_is_empty(schema) ? "{\"type\":\"object\"" : "{\"type\":\"object\",");
+	buf_append(out, schema->at + 1, schema->len - 1);
+}
+
 static void put_tool(const struct chat_tool *t, struct buf *out)
 {
 	buf_puts(out, "{\"name\":");
@@ -92,10 +109,7 @@ static void put_tool(const struct chat_tool *t, struct buf *out)
 		chat_put_string(out, t->description);
 	}
 	buf_puts(out, ",\"input_schema\":");
-	if (t->schema.type == JSON_SPAN_ABSENT)
-		buf_puts(out, "{\"type\":\"object\",\"properties\":{}}");
-	else
-		chat_put_span(out, &t->schema);
+	put_schema(&t->schema, out);
 	buf_puts(out, t->strict ? ",\"strict\":true}" : "}");
 }
 

@@ -225,7 +225,7 @@ static const struct {
 	 ",\"tools\":[{\"type\":\"custom\",\"strict\":true,\"description\":\"d\",\"name\":\"f\",\"input_schema\":{},"
 	 "\"cache_control\":{},\"eager_input_streaming\":true,\"defer_loading\":false,\"allowed_callers\":[\"direct\"],"
 	 "\"input_examples\":[]}]}",
-	 OUT(OUT_HI, ",\"tools\":[{\"name\":\"f\",\"description\":\"d\",\"input_schema\":{},\"strict\":true}]"),
+	 OUT(OUT_HI, ",\"tools\":[{\"name\":\"f\",\"description\":\"d\",\"input_schema\":{\"type\":\"object\"},\"strict\":true}]"),
 	 "cache_control, tools.eager_input_streaming"},
 	{"{" M ",\"tools\":[" TOOL "],\"tool_choice\":{\"type\":\"auto\"}}",
 	 OUT(OUT_HI, ",\"tools\":[" TOOL "],\"tool_choice\":{\"type\":\"auto\"}"), ""},
