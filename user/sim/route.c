@@ -84,7 +84,8 @@ static const struct route *route_find(const struct sim_request *r, struct captur
 			continue;
 		if (method_is(r, routes[i].method))
 			return &routes[i];
-		*ret_allow = routes[i].method;
+		if (routes[i].path[strlen(routes[i].path) - 1] != '*') /* else it may be anything */
+			*ret_allow = routes[i].method;
 	}
 	return NULL;
 }
