@@ -18,15 +18,19 @@ static enum call_step unknown_model(struct call *c, const char *name, size_t len
 
 enum call_step call_parse(struct call *c)
 {
-	const char *body, *param = NULL;
-	struct err err;
+	struct dialect_fault fault;
+	const char *body;
 	size_t len;
 
+	if (c->target_error) {
+		call_error(c, 400, "invalid_request_error", NULL, NULL, c->target_error);
+		return CALL_DONE;
+	}
 	if (c->route == TG_ROUTE_MODELS)
 		return CALL_NEXT;
 	http_body(c->x, &body, &len);
-	if (openai_parse_request(c->route, body, len, &c->req, &param, &err) < 0) {
-		call_error(c, 400, "invalid_request_error", NULL, param, err.msg);
+	if (dialect_request_parse(&c->target, body, len, &c->req, &fault) < 0) {
+		call_error(c, 400, "invalid_request_error", NULL, *fault.param ? fault.param : NULL, fault.err.msg);
 		return CALL_DONE;
 	}
 	c->model = catalog_find(c->wc->catalog, c->req.model, c->req.model_len);
@@ -47,50 +51,24 @@ static uint64_t tokens_wanted(const struct call *c)
 	return c->route == TG_ROUTE_MODELS ? 0 : c->req.prompt_tokens_estimate + call_output_cap(c);
 }
 
-/* Percent-decoded in place of %2F and the like; NULL when it isn't valid. */
-static const char *decode(struct arena *a, const char *s, size_t *ret_len)
-{
-	char *out = arena_strndup(a, s, strlen(s));
-	size_t n = 0;
-
-	for (; out && *s; s++) {
-		unsigned v;
-
-		if (*s != '%') {
-			out[n++] = *s;
-			continue;
-		}
-		if (sscanf(s + 1, "%2x", &v) != 1 || !s[1] || !s[2] || !v)
-			return NULL;
-		out[n++] = (char)v;
-		s += 2;
-	}
-	*ret_len = n;
-	return out;
-}
-
-/* GET /v1/models and /v1/models/{id} end here: the gateway knows the answer. */
+/* The lists of models and single ones end here: the gateway knows the answer. */
 static enum call_step answer_models(struct call *c)
 {
-	static const char root[] = "/v1/models";
 	const struct catalog *cat = c->wc->catalog;
-	const char *id = http_path(c->x) + sizeof(root) - 1, *text = cat->list;
-	size_t len = cat->list_len;
+	const struct catalog_text *text = &cat->list[c->target.dialect];
+	const struct catalog_model *m;
 	struct answer_headers a;
 
-	if (*id == '/') {
-		const char *name = decode(http_arena(c->x), id + 1, &len);
-		const struct catalog_model *m = name ? catalog_find(cat, name, len) : NULL;
-
+	if (c->target.model) {
+		m = catalog_find(cat, c->target.model, c->target.model_len);
 		if (!m)
-			return unknown_model(c, name ? name : id + 1, name ? len : strlen(id + 1));
-		text = m->object;
-		len = m->object_len;
+			return unknown_model(c, c->target.model, c->target.model_len);
+		text = &m->object[c->target.dialect];
 	}
 	answer_headers_init(&a, c);
 	answer_header(&a, "content-type", "application/json");
 	c->status = 200;
-	http_respond(c->x, 200, a.h, a.n, text, len);
+	http_respond(c->x, 200, a.h, a.n, text->data, text->len);
 	return CALL_DONE;
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/attempt.h"
 #include "gateway/isolate.h"
 #include "gateway/money.h"
 #include "gateway/refuse.h"
@@ -90,14 +91,18 @@ static void call_free(struct call *c)
 {
 	struct gateway_worker *w = c->w;
 
+	attempt_end(c, ATTEMPT_NEUTRAL);
+	isolate_end(c);
 	worker_buf_give(w, &c->sent_body);
 	worker_buf_give(w, &c->sent_headers);
 	worker_buf_give(w, &c->answer);
 	worker_buf_give(w, &c->kept);
 	worker_buf_give(w, &c->kept_headers);
+	buf_done(&c->ignored);
 	if (c->mode == CALL_MODE_EVENTS)
-		openai_stream_done(&c->events);
+		dialect_stream_done(&c->events);
 	free(c->tail);
+	free(c->fault);
 	if (c->claim) {
 		ledger_claim_done(c->claim);
 		free(c->claim);
@@ -154,15 +159,6 @@ static enum tg_method method_of(const char *m)
 				    : TG_METHOD_NONE;
 }
 
-/* Of the routes in the table, those that are served so far, and only in OpenAI's dialect. */
-static bool is_served(uint32_t hit)
-{
-	uint32_t route = TG_ROUTE_OF(hit);
-
-	return TG_DIALECT_OF(hit) == TG_DIALECT_OPENAI &&
-	       (route == TG_ROUTE_CHAT_COMPLETIONS || route == TG_ROUTE_EMBEDDINGS || route == TG_ROUTE_MODELS);
-}
-
 static void refuse_method(struct call *c)
 {
 	struct answer_headers a;
@@ -173,18 +169,28 @@ static void refuse_method(struct call *c)
 			"This method isn't allowed here.");
 }
 
-/* True: the request goes on. */
+/* True: the request goes on. A path that names a route badly is refused where the request is parsed: strangers are told
+ * first that they are strangers. */
 static bool find_route(struct call *c)
 {
-	const char *path = http_path(c->x);
-	uint32_t hit = tg_route_find_text(path, strlen(path));
+	struct err err;
+	int rc = dialect_target_of(http_path(c->x), http_query(c->x), http_arena(c->x), &c->target, &err);
 
-	if (!is_served(hit)) {
+	if (rc == ERR_NOMEM) {
+		call_error(c, 503, "server_error", "no_memory", NULL, "The gateway is out of memory.");
+		return false;
+	}
+	if (rc < 0) {
+		c->target_error = arena_strndup(http_arena(c->x), err.msg, strlen(err.msg));
+		if (!c->target_error)
+			c->target_error = "The path is malformed.";
+	}
+	if (c->target.route == TG_ROUTE_NONE || c->target.route == TG_ROUTE_BATCH) {
 		meters_verdict(c, TG_VERDICT_ANSWER, TG_REASON_UNKNOWN_ROUTE);
 		call_refuse(c, TG_REASON_UNKNOWN_ROUTE, NULL);
 		return false;
 	}
-	c->route = (enum tg_route)TG_ROUTE_OF(hit);
+	c->route = c->target.route;
 	if (!tg_route_allows(c->route, method_of(http_method(c->x)))) {
 		refuse_method(c);
 		return false;
@@ -243,6 +249,7 @@ static void on_request(struct http_exchange *x, void *arg)
 static void on_refuse(struct http_exchange *x, enum http_refusal why, void *arg)
 {
 	struct call *c = http_user(x);
+	const char *path;
 
 	if (!c)
 		c = call_new(arg, x);
@@ -252,6 +259,9 @@ static void on_refuse(struct http_exchange *x, enum http_refusal why, void *arg)
 		return;
 	}
 	call_enter(c);
+	path = http_path(x);
+	if (c->route == TG_ROUTE_NONE && path) /* refused before anybody looked at it */
+		c->target.dialect = (enum tg_dialect)TG_DIALECT_OF(tg_route_find_text(path, strlen(path)));
 	call_refuse_http(c, why);
 	call_leave(c);
 }
@@ -270,6 +280,21 @@ void call_cancel_upstream(struct call *c)
 	if (c->upstream)
 		upstream_cancel(take_ptr(&c->upstream));
 	call_load_end(c);
+	attempt_end(c, ATTEMPT_NEUTRAL);
+}
+
+void call_answer_opts(const struct call *c, struct dialect_answer_opts *ret)
+{
+	*ret = (struct dialect_answer_opts){
+		.from = c->wire,
+		.to = c->target.wire,
+		.id = c->request_id,
+		.model = c->model->name,
+		.model_len = c->model->name_len,
+		.created_s = clock_wall_ms() / 1000,
+		.include_usage = c->req.include_usage,
+		.choices = (unsigned)(c->req.choices ? c->req.choices : 1),
+	};
 }
 
 /* With money in it the provider's answer is read on: it costs us, and what it costs is in its last lines. */

@@ -2,11 +2,11 @@
  * writes only its own part.
  *
  *   authenticate -> parse -> isolate ~~> admit -> claim ~~> hold -> choose ~~> forward ~~> deliver -> meter ->
- *                                                                            ^____________________|      settle ~~> finish
- *                                   next deployment, only before anything was delivered
+ *                                                                            ^____________________|      settle ~~>
+ * finish next deployment, only before anything was delivered
  *
- * ~~> waits: for a place in a bulkhead, for the ledger's word on an idempotency key, for the upstream's callbacks, for the commit of the charge. A
- * stage that refuses answers by itself (refuse.h) and ends the walk.
+ * ~~> waits: for a place in a bulkhead, for the ledger's word on an idempotency key, for the upstream's callbacks, for
+ * the commit of the charge. A stage that refuses answers by itself (refuse.h) and ends the walk.
  *
  * A call outlives its exchange when the client hangs up: the upstream is read on (bounded), so that its usage isn't
  * lost, and the charge is posted. It ends when nothing can call it back any more (call_leave). */
@@ -14,7 +14,7 @@
 #define GATEWAY_CALL_H
 
 #include "base/log.h"
-#include "dialect/openai.h"
+#include "dialect/dialect.h"
 #include "gateway/state.h"
 #include "guard/breaker.h"
 #include "guard/bulkhead.h"
@@ -52,14 +52,24 @@ enum call_mode {
 
 #define CALL_PASSED_TEXT 512u
 
+/* Why an attempt at a deployment didn't serve the call: what the client is told when no other is left. */
+struct call_failure {
+	int status;                        /* 0 = none */
+	const char *type, *code, *message; /* static */
+	uint64_t retry_after_ms;           /* 0 = not known */
+	bool broken;                       /* an answer that had begun broke off, or what came is none */
+};
+
 struct call {
 	/* set at entry */
 	struct gateway_worker *w;
 	struct http_exchange *x; /* NULL: over, the client has its answer or is gone */
 	struct call *prev, *next;
 	struct worker_catalog *wc;
-	unsigned entered; /* callbacks under way: not to be freed under their feet */
-	enum tg_route route;
+	unsigned entered;             /* callbacks under way: not to be freed under their feet */
+	enum tg_route route;          /* as target.route */
+	struct dialect_target target; /* what the path says; its texts are the exchange's */
+	const char *target_error;     /* what is wrong with the path; NULL = nothing */
 	enum call_stage stage;
 	uint64_t received_ns;
 	struct request_id id;
@@ -70,7 +80,7 @@ struct call {
 	uint32_t key_subject, tenant_subject;
 
 	/* parse */
-	struct openai_request req;
+	struct dialect_request req;
 	const struct catalog_model *model;
 
 	/* isolate, choose: places in bulkheads (isolate.c) */
@@ -100,10 +110,11 @@ struct call {
 
 	/* choose */
 	const struct catalog_deployment *deployment;
+	enum wire wire; /* in which it is spoken to */
 	const struct price_rule *rule;
 	uint64_t tried; /* bit per deployment of the model */
 	unsigned attempts;
-	bool crowded; /* a provider's pool had no connection left */
+	bool crowded;    /* a provider's pool had no connection left */
 	bool attempting; /* holds a ticket of the deployment's breaker and a place in its bulkhead (attempt.h) */
 	struct breaker_ticket ticket;
 	uint64_t attempted_ns;  /* this attempt */
@@ -113,8 +124,11 @@ struct call {
 	struct upstream_request *upstream;
 	struct pricing_load *load; /* counted in there */
 	struct buf sent_body, sent_headers;
-	uint64_t forwarded_ns; /* first attempt */
-	bool reached;          /* some of the request may have got to a provider */
+	uint64_t forwarded_ns;         /* first attempt */
+	bool reached, reached_earlier; /* some of the request may have got to a provider; in an earlier attempt */
+	struct buf ignored;            /* names of hints that the provider's wire can't say */
+	struct dialect_fault *fault;   /* what couldn't be said to the deployment tried last; NULL = nothing */
+	struct call_failure failure;   /* of the attempt before */
 
 	/* deliver */
 	enum call_mode mode;
@@ -123,9 +137,15 @@ struct call {
 	size_t n_passed;
 	char passed_text[CALL_PASSED_TEXT];
 	size_t passed_len;
+	const char *content_type, *content_encoding; /* of the upstream's answer; in passed_text */
+	uint64_t retry_after_ms;                     /* likewise */
 	struct buf answer;
-	struct openai_stream events;
-	struct openai_tail *tail; /* CALL_MODE_RAW */
+	int report; /* CALL_MODE_BUFFER, 200: 0, ERR_NOT_FOUND or ERR_INVAL, and the usage that was reported */
+	struct usage reported;
+	bool reported_inconsistent;
+	struct dialect_stream events;
+	bool begun;                /* the client's stream: its head is out */
+	struct dialect_tail *tail; /* CALL_MODE_RAW */
 	uint64_t first_byte_ns, upstream_done_ns;
 	uint64_t body_bytes; /* towards the client */
 	bool paused, delivered, broken;
@@ -179,6 +199,8 @@ uint64_t call_output_cap(const struct call *c);
 struct usage call_estimate(const struct call *c);
 /* The client can't be reached any more: read the upstream on, or end. */
 void call_client_gone(struct call *c);
+/* What the call's answers say of themselves, from this provider's wire to the client's. */
+void call_answer_opts(const struct call *c, struct dialect_answer_opts *ret);
 /* Ends the upstream's side, if there is one. */
 void call_cancel_upstream(struct call *c);
 void call_load_end(struct call *c);

@@ -1,7 +1,7 @@
 #include "gateway/catalog.h"
 
 #include "base/buf.h"
-#include "dialect/openai.h"
+#include "dialect/dialect.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -21,9 +21,8 @@ static int make_provider(struct catalog_provider *p, const struct conf_provider 
 
 	p->conf = conf;
 	p->index = index;
-	buf_puts(&b, "Content-Type: application/json\r\nUser-Agent: tollgate/" TOLLGATE_VERSION "\r\n");
-	if (conf->api_key && *conf->api_key)
-		buf_printf(&b, "Authorization: Bearer %s\r\n", conf->api_key);
+	if (dialect_upstream_headers((enum provider_kind)conf->kind, conf->api_key ? conf->api_key : "", &b) < 0)
+		b.failed = true;
 	p->headers_len = b.len;
 	p->headers = buf_steal(&b);
 	buf_done(&b);
@@ -37,9 +36,34 @@ static int by_priority(const void *a, const void *b)
 	return da->priority < db->priority ? -1 : da->priority > db->priority;
 }
 
+static const char *owner_of(const struct conf_model *m)
+{
+	return m->owned_by ? m->owned_by : "tollgate";
+}
+
+/* OpenAI's, Anthropic's and Azure's texts are one. */
+static bool shares_texts(unsigned dialect)
+{
+	return dialect == TG_DIALECT_ANTHROPIC || dialect == TG_DIALECT_AZURE;
+}
+
+static bool keep_text(struct buf *b, struct catalog_text *ret)
+{
+	ret->len = b->len;
+	ret->data = buf_steal(b);
+	return ret->data;
+}
+
+static void free_texts(struct catalog_text *t)
+{
+	for (unsigned d = 0; d < TG_DIALECT_COUNT; d++)
+		if (!shares_texts(d))
+			free(t[d].data);
+}
+
 static int make_model(struct catalog *c, struct catalog_model *m, const struct conf_model *conf, int64_t created_s)
 {
-	struct buf b = BUF_INIT;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
 
 	m->name = conf->name;
 	m->name_len = strlen(conf->name);
@@ -63,29 +87,35 @@ static int make_model(struct catalog *c, struct catalog_model *m, const struct c
 	qsort(m->deployments, m->n_deployments, sizeof(*m->deployments), by_priority);
 	for (unsigned i = 0; i < m->n_deployments; i++)
 		m->deployments[i].index = c->n_deployments++;
-	if (openai_model_object(&b, conf->name, conf->owned_by ? conf->owned_by : "tollgate", created_s) < 0)
-		b.failed = true;
-	m->object_len = b.len;
-	m->object = buf_steal(&b);
-	buf_done(&b);
-	return m->object ? 0 : ERR_NOMEM;
+	for (unsigned d = 0; d < TG_DIALECT_COUNT; d++) {
+		buf_reset(&b);
+		if (shares_texts(d))
+			m->object[d] = m->object[TG_DIALECT_OPENAI];
+		else if (dialect_model_object((enum tg_dialect)d, conf->name, owner_of(conf), created_s, &b) < 0 ||
+			 !keep_text(&b, &m->object[d]))
+			return ERR_NOMEM;
+	}
+	return 0;
 }
 
-static int make_list(struct catalog *c)
+static int make_list(struct catalog *c, int64_t created_s)
 {
-	struct buf b = BUF_INIT;
+	_cleanup_(buf_done) struct buf b = BUF_INIT;
+	struct dialect_model *models = calloc(c->n_models + 1, sizeof(*models));
+	int rc = models ? 0 : ERR_NOMEM;
 
-	buf_puts(&b, "{\"object\":\"list\",\"data\":[");
-	for (size_t i = 0; i < c->n_models; i++) {
-		if (i)
-			buf_putc(&b, ',');
-		buf_append(&b, c->models[i].object, c->models[i].object_len);
+	for (size_t i = 0; models && i < c->n_models; i++)
+		models[i] = (struct dialect_model){c->models[i].name, owner_of(&c->conf->models[i])};
+	for (unsigned d = 0; rc == 0 && d < TG_DIALECT_COUNT; d++) {
+		buf_reset(&b);
+		if (shares_texts(d))
+			c->list[d] = c->list[TG_DIALECT_OPENAI];
+		else if (dialect_model_list((enum tg_dialect)d, models, c->n_models, created_s, &b) < 0 ||
+			 !keep_text(&b, &c->list[d]))
+			rc = ERR_NOMEM;
 	}
-	buf_puts(&b, "]}");
-	c->list_len = b.len;
-	c->list = buf_steal(&b);
-	buf_done(&b);
-	return c->list ? 0 : ERR_NOMEM;
+	free(models);
+	return rc;
 }
 
 static int make_hash(struct catalog *c)
@@ -123,7 +153,7 @@ static int build(struct catalog *c, int64_t created_s)
 	for (; c->n_models < conf->n_models; c->n_models++)
 		if (make_model(c, &c->models[c->n_models], &conf->models[c->n_models], created_s) < 0)
 			return ERR_NOMEM;
-	return make_list(c) < 0 || make_hash(c) < 0 ? ERR_NOMEM : 0;
+	return make_list(c, created_s) < 0 || make_hash(c) < 0 ? ERR_NOMEM : 0;
 }
 
 int catalog_new(struct conf *conf, unsigned version, int64_t created_s, struct catalog **ret, struct err *err)
@@ -157,12 +187,12 @@ void catalog_free(struct catalog *c)
 	for (size_t i = 0; c->models && i <= c->n_models;
 	     i++) { /* the one under construction too: the array has room */
 		free(c->models[i].deployments);
-		free(c->models[i].object);
+		free_texts(c->models[i].object);
 	}
 	free(c->providers);
 	free(c->models);
 	free(c->hash);
-	free(c->list);
+	free_texts(c->list);
 	conf_free(c->conf);
 	free(c);
 }

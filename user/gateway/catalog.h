@@ -6,13 +6,20 @@
 #include "base/err.h"
 #include "conf/conf.h"
 #include "gateway/health.h"
+#include "tollgate/abi.h"
 
 #include <stdatomic.h>
+
+/* Rendered ahead, by enum tg_dialect. Paths that dialects share have one text: owned by the first of them. */
+struct catalog_text {
+	char *data;
+	size_t len;
+};
 
 struct catalog_provider {
 	const struct conf_provider *conf;
 	unsigned index;
-	char *headers; /* authorization and content type, each line with CRLF */
+	char *headers; /* of every request there: dialect_upstream_headers() */
 	size_t headers_len;
 };
 
@@ -35,8 +42,7 @@ struct catalog_model {
 	struct catalog_deployment *deployments; /* by priority */
 	unsigned n_deployments;
 	unsigned output_tokens_default;
-	char *object; /* the answer to GET /v1/models/{id} */
-	size_t object_len;
+	struct catalog_text object[TG_DIALECT_COUNT]; /* the answer to GET /v1/models/{id} */
 	struct health_budget *retries;
 };
 
@@ -56,10 +62,9 @@ struct catalog {
 	struct catalog_model *models;
 	size_t n_models;
 	unsigned n_deployments; /* of all models */
-	uint32_t *hash; /* index + 1 into models, open addressing */
+	uint32_t *hash;         /* index + 1 into models, open addressing */
 	uint32_t hash_mask;
-	char *list; /* the answer to GET /v1/models */
-	size_t list_len;
+	struct catalog_text list[TG_DIALECT_COUNT]; /* the answer to GET /v1/models */
 	struct catalog_identity *identities; /* sorted by address */
 	size_t n_identities;
 };

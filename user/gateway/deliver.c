@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/failure.h"
 #include "gateway/money.h"
 #include "gateway/quota.h"
 #include "gateway/refuse.h"
@@ -22,22 +23,19 @@
 
 /* ---- headers */
 
-struct passed_header {
-	const char *name;
-	bool only_retry; /* with 429 and 503 only */
-};
+/* On the same wire. The rest is between the provider and us. */
+static const char *const passed_down[] = {"content-type", "cache-control", "openai-processing-ms", "openai-version"};
 
-static const struct passed_header passed_down[] = {
-	{"content-type", false},         {"content-encoding", false}, {"cache-control", false},
-	{"openai-processing-ms", false}, {"openai-version", false},   {"retry-after", true},
-	{"retry-after-ms", true},        {"x-should-retry", true},
-};
+static bool is_name(const char *name, size_t len, const char *want)
+{
+	return strlen(want) == len && !strncasecmp(want, name, len);
+}
 
-static const struct passed_header *passed(const char *name, size_t len)
+static const char *passed(const char *name, size_t len)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(passed_down); i++)
-		if (strlen(passed_down[i].name) == len && !strncasecmp(passed_down[i].name, name, len))
-			return &passed_down[i];
+		if (is_name(name, len, passed_down[i]))
+			return passed_down[i];
 	return NULL;
 }
 
@@ -54,18 +52,45 @@ static const char *keep_text(struct call *c, const char *text, size_t len)
 	return to;
 }
 
+struct retry_headers {
+	const char *after_ms, *after;
+};
+
+/* One of the provider's headers. */
+static void keep_header(struct call *c, const char *name, size_t name_len, const char *value, size_t len,
+			struct retry_headers *retry)
+{
+	const char *pass = passed(name, name_len);
+
+	if (is_name(name, name_len, "content-encoding")) {
+		c->content_encoding = keep_text(c, value, len);
+	} else if (is_name(name, name_len, "retry-after")) {
+		retry->after = keep_text(c, value, len);
+	} else if (is_name(name, name_len, "retry-after-ms")) {
+		retry->after_ms = keep_text(c, value, len);
+	} else if (pass && c->n_passed < ARRAY_SIZE(c->passed)) {
+		value = keep_text(c, value, len);
+		if (!value)
+			return;
+		if (pass == passed_down[0])
+			c->content_type = value;
+		if (c->wire == c->target.wire || pass == passed_down[0])
+			c->passed[c->n_passed++] = (struct http_header){pass, value};
+	}
+}
+
 /* One walk over the block. */
 static void keep_headers(struct call *c, const struct upstream_head *h)
 {
 	const char *at = h->headers, *end = h->headers + h->headers_len;
-	bool retry = h->status == 429 || h->status == 503;
+	struct retry_headers retry = {0};
 	struct quota quota = {0};
 
 	c->n_passed = c->passed_len = 0;
+	c->content_type = c->content_encoding = NULL;
 	while (at < end) {
 		const char *eol = memchr(at, '\n', (size_t)(end - at)), *next = eol ? eol + 1 : end;
 		const char *colon = memchr(at, ':', (size_t)(next - at)), *stop = eol ? eol : end;
-		const struct passed_header *p = colon ? passed(at, (size_t)(colon - at)) : NULL;
 		const char *name = at, *value;
 
 		at = next;
@@ -77,49 +102,40 @@ static void keep_headers(struct call *c, const struct upstream_head *h)
 			stop--;
 		if (c->load)
 			quota_read(&quota, name, (size_t)(colon - name), value, (size_t)(stop - value));
-		if (!p || (p->only_retry && !retry) || c->n_passed == ARRAY_SIZE(c->passed))
-			continue;
-		c->passed[c->n_passed].name = p->name;
-		c->passed[c->n_passed].value = keep_text(c, value, (size_t)(stop - value));
-		if (c->passed[c->n_passed].value)
-			c->n_passed++;
+		keep_header(c, name, (size_t)(colon - name), value, (size_t)(stop - value), &retry);
 	}
 	if (c->load)
 		quota_note(&quota, c->load, c->first_byte_ns);
+	c->retry_after_ms = 0;
+	(void)dialect_retry_after(retry.after_ms, retry.after, clock_wall_ms() / 1000, &c->retry_after_ms);
 }
 
-static void add_passed(const struct call *c, struct answer_headers *a, bool with_type)
+static void add_passed(const struct call *c, struct answer_headers *a)
 {
 	for (size_t i = 0; i < c->n_passed; i++)
-		if (with_type || strncmp(c->passed[i].name, "content-", 8) != 0)
-			answer_header(a, c->passed[i].name, c->passed[i].value);
-}
-
-static const char *passed_type(const struct call *c)
-{
-	for (size_t i = 0; i < c->n_passed; i++)
-		if (!strcmp(c->passed[i].name, "content-type"))
-			return c->passed[i].value;
-	return "";
+		answer_header(a, c->passed[i].name, c->passed[i].value);
 }
 
 static bool is_type(const char *value, const char *want)
 {
 	size_t n = strlen(want);
 
-	return !strncasecmp(value, want, n) && (!value[n] || value[n] == ';' || value[n] == ' ');
+	return value && !strncasecmp(value, want, n) && (!value[n] || value[n] == ';' || value[n] == ' ');
 }
 
 /* ---- the stream's side */
 
+/* The head goes out with the first bytes: until then another deployment can take the call over. */
 static void stream_begin(struct call *c)
 {
 	struct answer_headers a;
 
-	if (c->gone)
+	if (c->gone || c->begun)
 		return;
+	c->begun = true;
+	http_body_release(c->x); /* a stream may last: what it was asked with needn't */
 	answer_headers_init(&a, c);
-	add_passed(c, &a, true);
+	add_passed(c, &a);
 	c->status = c->upstream_status;
 	if (http_stream_begin(c->x, c->status, a.h, a.n) < 0)
 		call_client_gone(c);
@@ -132,6 +148,7 @@ static void stream_write(struct call *c, const char *data, size_t len)
 	if (!len)
 		return;
 	money_keep(c, data, len);
+	stream_begin(c);
 	if (c->gone)
 		return;
 	rc = http_stream_write(c->x, data, len);
@@ -154,13 +171,12 @@ static void raw_begin(struct call *c)
 {
 	c->mode = CALL_MODE_RAW;
 	c->tail = calloc(1, sizeof(*c->tail)); /* without it: no usage, an estimate stands in */
-	stream_begin(c);
 }
 
 static void raw_feed(struct call *c, const char *data, size_t len)
 {
 	if (c->tail)
-		openai_tail_feed(c->tail, data, len);
+		dialect_tail_feed(c->tail, data, len);
 	if (c->hold) { /* before it is written, as feed_events */
 		c->body_bytes += len;
 		ledger_hold_delivered(c->hold, call_estimate(c).output_tokens);
@@ -169,23 +185,68 @@ static void raw_feed(struct call *c, const char *data, size_t len)
 	stream_write(c, data, len);
 }
 
+/* What came isn't what an API of this wire answers. */
+static void malformed(struct call *c, const char *why)
+{
+	static const struct call_failure f = {502, "server_error", "upstream_failed",
+					      "The provider answered with something that is no answer of its API.",
+					      .broken = true};
+
+	attempt_end(c, ATTEMPT_FAILURE);
+	call_cancel_upstream(c);
+	meters_upstream_error(c, "protocol");
+	call_log(c, LOG_WARN, "provider %s: %s", c->deployment->provider->conf->name, why);
+	call_give_up(c, &f, ATTEMPT_FAILURE);
+}
+
+/* Of a 200: NULL, or what is wrong with its head. */
+static const char *wrong_head(const struct call *c, const struct upstream_head *h)
+{
+	bool events = is_type(c->content_type, "text/event-stream");
+
+	if (c->content_encoding && *c->content_encoding && strcasecmp(c->content_encoding, "identity") != 0)
+		return "the answer is encoded, which it wasn't asked to be";
+	if (c->req.stream != events)
+		return events ? "the answer is a stream, which wasn't asked for" : "the answer is no stream";
+	if (!events && !is_type(c->content_type, "application/json"))
+		return "the answer is no JSON";
+	if (h->content_length > (long long)ANSWER_BUFFER_MAX && c->wire != c->target.wire)
+		return "the answer is too large to be translated";
+	return NULL;
+}
+
+static void events_begin(struct call *c)
+{
+	struct dialect_answer_opts o;
+
+	call_answer_opts(c, &o);
+	if (dialect_stream_init(&c->events, &o) < 0) {
+		malformed(c, "no memory for a stream");
+		return;
+	}
+	c->mode = CALL_MODE_EVENTS;
+}
+
 void deliver_head(struct call *c, const struct upstream_head *h)
 {
+	const char *wrong;
+
 	c->first_byte_ns = clock_mono_ns();
 	c->upstream_status = h->status;
 	c->reached = true;
 	keep_headers(c, h);
-	if (h->status == 200 && is_type(passed_type(c), "text/event-stream")) {
-		c->mode = CALL_MODE_EVENTS;
-		openai_stream_init(&c->events, !c->req.include_usage);
-		c->events.choices = (unsigned)(c->req.choices ? c->req.choices : 1);
-		if (c->x)
-			http_body_release(c->x); /* a stream may last: what it was asked with needn't */
-		stream_begin(c);
+	wrong = h->status == 200 ? wrong_head(c, h) : NULL;
+	if (wrong) {
+		malformed(c, wrong);
+		return;
+	}
+	if (h->status == 200 && c->req.stream) {
+		events_begin(c);
 		return;
 	}
 	c->mode = CALL_MODE_BUFFER;
-	c->answer = worker_buf_take(c->w);
+	if (!c->answer.cap)
+		c->answer = worker_buf_take(c->w);
 	c->answer.max = ANSWER_BUFFER_MAX;
 	if (h->content_length > (long long)ANSWER_BUFFER_MAX && h->status == 200)
 		raw_begin(c);
@@ -196,13 +257,17 @@ void deliver_head(struct call *c, const struct upstream_head *h)
 static void feed_events(struct call *c, const char *data, size_t len)
 {
 	struct buf *out = &c->w->scratch;
+	int rc;
 
 	buf_reset(out);
-	if (openai_stream_feed(&c->events, data, len, out) < 0 || out->failed) {
+	rc = dialect_stream_feed(&c->events, data, len, out);
+	/* An error in place of a stream: the client's head isn't out yet, and its first byte not either. */
+	if (rc < 0 || out->failed || (c->events.error_seen && !c->begun)) {
+		attempt_end(c, ATTEMPT_FAILURE);
 		call_cancel_upstream(c);
-		meters_upstream_error(c, "protocol");
-		call_log(c, LOG_WARN, "provider %s: an event of the stream is too large",
-			 c->deployment->provider->conf->name);
+		meters_upstream_error(c, c->events.error_seen ? "server_error" : "protocol");
+		call_log(c, LOG_WARN, "provider %s: %s", c->deployment->provider->conf->name,
+			 rc < 0 ? "an event of the stream is too large, or none of its API" : "its stream is an error");
 		deliver_failed(c, ERR_PROTO);
 		return;
 	}
@@ -245,27 +310,38 @@ void deliver_body(struct call *c, const char *data, size_t len)
 		raw_feed(c, data, len);
 	} else if (c->upstream_status != 200 && c->answer.len + len > ANSWER_BUFFER_MAX) {
 		; /* an error page of megabytes: the first part will do, and it isn't passed on */
-	} else if (c->answer.len + len > ANSWER_BUFFER_MAX || buf_append(&c->answer, data, len) < 0) {
+	} else if (c->answer.len + len <= ANSWER_BUFFER_MAX && buf_append(&c->answer, data, len) == 0) {
+		; /* goes on being collected */
+	} else if (c->wire == c->target.wire) {
 		go_raw(c, data, len);
+	} else {
+		malformed(c, "the answer is too large to be translated");
 	}
 }
 
 void deliver_failed(struct call *c, int code)
 {
+	bool timeout = code == ERR_TIMEOUT;
+	struct call_failure f = {
+		.status = timeout ? 504 : 502,
+		.type = "server_error",
+		.code = timeout ? "upstream_timeout" : "upstream_failed",
+		.message = "The provider's answer broke off.",
+		.broken = true,
+	};
+	struct dialect_error e = {f.status, f.type, f.code, NULL, f.message, c->request_id};
 	struct buf *out = &c->w->scratch;
 
-	c->broken = true;
-	if (!c->status || c->gone) {
-		bool timeout = code == ERR_TIMEOUT;
-
-		call_error(c, timeout ? 504 : 502, "server_error", timeout ? "upstream_timeout" : "upstream_failed",
-			   NULL, "The provider's answer broke off.");
+	if (!c->begun || c->gone) {
+		call_give_up(c, &f, ATTEMPT_FAILURE);
 		return;
 	}
+	attempt_end(c, ATTEMPT_FAILURE);
+	c->broken = true;
 	money_end(c);
-	if (c->mode == CALL_MODE_EVENTS) {
+	if (c->mode == CALL_MODE_EVENTS && !c->events.error_seen) {
 		buf_reset(out);
-		if (openai_error_event(out, "The provider's answer broke off.", "server_error", "upstream_failed") == 0)
+		if (dialect_stream_error(&c->events, &e, out) == 0)
 			(void)http_stream_write(c->x, out->data, out->len);
 	}
 	c->cut_ns = loop_now_ns(c->w->loop) + CUT_AFTER_NS;
@@ -302,54 +378,70 @@ void worker_cut(struct loop *l, struct loop_timer *t)
 
 /* ---- stages */
 
-enum call_step call_deliver(struct call *c)
+static enum call_step end_events(struct call *c)
 {
 	struct buf *out = &c->w->scratch;
 
-	if (c->mode != CALL_MODE_EVENTS)
-		return CALL_NEXT;
 	buf_reset(out);
 	/* V1: a stream that just stops isn't an answer, however politely the connection was closed. */
-	if (openai_stream_end(&c->events, out) < 0 || out->failed || !openai_stream_complete(&c->events)) {
-		meters_upstream_error(c, "protocol");
+	if (dialect_stream_end(&c->events, out) < 0 || out->failed || !c->events.complete || c->events.error_seen) {
+		meters_upstream_error(c, c->events.error_seen ? "server_error" : "protocol");
 		deliver_failed(c, ERR_PROTO);
 		return CALL_DONE;
 	}
+	attempt_end(c, ATTEMPT_SUCCESS);
 	stream_write(c, out->data, out->len);
 	money_keep(c, c->events.held.data, c->events.held.len); /* kept with the charge, sent after it */
 	return CALL_NEXT;
 }
 
-/* Our account with the provider is in trouble, or what came isn't an API's answer: the client gets our own words. */
-static bool finish_in_own_words(struct call *c)
+/* The whole answer in the client's wire. */
+static int translate(struct call *c)
 {
-	int s = c->upstream_status;
-	struct answer_headers a;
+	_cleanup_(arena_done) struct arena arena = {0};
+	struct buf out = worker_buf_take(c->w), untranslated = c->answer;
+	struct dialect_answer_opts o;
+	struct err err;
+	int rc;
 
-	if (s == 401 || s == 403) {
-		meters_upstream_error(c, "credentials");
-		call_log(c, LOG_ERROR, "provider %s refuses our credentials (%d)", c->deployment->provider->conf->name,
-			 s);
-		call_error(c, 502, "server_error", "upstream_failed", NULL,
-			   "The provider could not serve this request.");
-		return true;
+	call_answer_opts(c, &o);
+	rc = dialect_answer_translate(&o, c->answer.data, c->answer.len, &arena, &out, &err);
+	if (rc < 0) {
+		call_log(c, LOG_WARN, "%s", err.msg);
+		worker_buf_give(c->w, &out);
+		return rc;
 	}
-	if (s == 429) {
-		meters_upstream_error(c, "rate_limit");
-		answer_headers_init(&a, c);
-		add_passed(c, &a, false);
-		call_error_with(c, &a, 429, "requests", "rate_limit_exceeded", NULL,
-				"The provider of this model is rate limiting; retry later.");
-		return true;
+	c->answer = out;
+	worker_buf_give(c->w, &untranslated);
+	return 0;
+}
+
+static enum call_step end_answer(struct call *c)
+{
+	if (!c->answer.data || !dialect_answer_valid(c->wire, c->answer.data, c->answer.len)) {
+		malformed(c, "the answer is none of its API");
+		return CALL_DONE;
 	}
-	if (s >= 500)
-		meters_upstream_error(c, "server_error");
-	if ((s < 400 && s != 200) || (s >= 400 && !is_type(passed_type(c), "application/json"))) {
-		call_error(c, s >= 400 && s < 500 ? s : 502, "server_error", "upstream_failed", NULL,
-			   "The provider answered with something that is no answer of its API.");
-		return true;
+	c->report =
+		dialect_answer_usage(c->wire, c->answer.data, c->answer.len, &c->reported, &c->reported_inconsistent);
+	if (c->wire != c->target.wire && translate(c) < 0) {
+		malformed(c, "the answer can't be translated");
+		return CALL_DONE;
 	}
-	return false;
+	attempt_end(c, ATTEMPT_SUCCESS);
+	return CALL_NEXT;
+}
+
+enum call_step call_deliver(struct call *c)
+{
+	if (c->mode == CALL_MODE_EVENTS)
+		return end_events(c);
+	if (c->upstream_status != 200)
+		return call_provider_refused(c);
+	if (c->mode == CALL_MODE_BUFFER)
+		return end_answer(c);
+	attempt_end(c, ATTEMPT_SUCCESS);
+	return CALL_NEXT;
 }
 
 /* The end of a stream, held back until now. */
@@ -357,8 +449,11 @@ static void finish_stream(struct call *c)
 {
 	struct buf *out = &c->w->scratch;
 
+	stream_begin(c);
+	if (c->gone)
+		return;
 	buf_reset(out);
-	if (c->mode == CALL_MODE_EVENTS && openai_stream_release(&c->events, out) < 0) {
+	if (c->mode == CALL_MODE_EVENTS && dialect_stream_release(&c->events, out) < 0) {
 		http_stream_abort(c->x);
 		return;
 	}
@@ -378,10 +473,8 @@ enum call_step call_finish(struct call *c)
 		finish_stream(c);
 		return CALL_DONE;
 	}
-	if (finish_in_own_words(c))
-		return CALL_DONE;
 	answer_headers_init(&a, c);
-	add_passed(c, &a, true);
+	add_passed(c, &a);
 	c->status = c->upstream_status;
 	c->delivered = true;
 	http_respond_borrow(c->x, c->status, a.h, a.n, len ? c->answer.data : "", len);

@@ -33,11 +33,13 @@ static int read_report(struct call *c, struct usage *ret, bool *ret_inconsistent
 		*ret_inconsistent = c->events.usage_inconsistent;
 		return c->events.usage_malformed ? ERR_INVAL : c->events.have_usage ? 0 : ERR_NOT_FOUND;
 	case CALL_MODE_BUFFER:
-		if (c->upstream_status != 200 || c->broken || !c->upstream_done_ns || !c->answer.data)
+		if (c->upstream_status != 200 || c->broken || !c->upstream_done_ns)
 			return ERR_NOT_FOUND; /* half an answer isn't a malformed one */
-		return openai_answer_usage(c->answer.data, c->answer.len, ret, ret_inconsistent);
+		*ret = c->reported;
+		*ret_inconsistent = c->reported_inconsistent;
+		return c->report;
 	case CALL_MODE_RAW:
-		return c->broken ? ERR_NOT_FOUND : openai_tail_usage(c->tail, ret, ret_inconsistent);
+		return c->broken ? ERR_NOT_FOUND : dialect_tail_usage(c->tail, c->wire, ret, ret_inconsistent);
 	case CALL_MODE_NONE:
 		break;
 	}
@@ -48,7 +50,8 @@ static int read_report(struct call *c, struct usage *ret, bool *ret_inconsistent
 static bool was_served(const struct call *c)
 {
 	if (c->broken)
-		return c->mode == CALL_MODE_EVENTS ? c->events.content_bytes > 0 : c->mode == CALL_MODE_RAW;
+		return c->begun &&
+		       (c->mode == CALL_MODE_EVENTS ? c->events.content_bytes > 0 : c->mode == CALL_MODE_RAW);
 	return c->upstream_status == 200 || (c->gone && c->reached && !c->upstream_status);
 }
 

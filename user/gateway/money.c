@@ -15,9 +15,9 @@
 /* The most that an embedded or linked file is taken for: its bytes say nothing about its tokens. */
 #define FILE_TOKENS_WORST 4000u
 
-static enum call_step refuse(struct call *c, enum openai_money why, const char *message)
+static enum call_step refuse(struct call *c, enum dialect_money why, const char *message)
 {
-	struct openai_refusal r = openai_money_refusal(why);
+	struct dialect_refusal r = dialect_money_refusal(why);
 	struct answer_headers a;
 
 	answer_headers_init(&a, c);
@@ -89,15 +89,15 @@ static void on_decided(struct ledger_claim *claim, int rc)
 	if (!c->x || c->gone || c->status) { /* the client left, or the worker was stopped and answered */
 		money_end(c);
 	} else if (rc < 0) {
-		refuse(c, OPENAI_MONEY_UNAVAILABLE, NULL);
+		refuse(c, DIALECT_MONEY_UNAVAILABLE, NULL);
 	} else if (claim->result == LEDGER_CLAIM_NEW) {
 		call_run(c, CALL_HOLD);
 	} else if (claim->result == LEDGER_CLAIM_ANSWERED) {
 		answer_again(c, &claim->answer);
 	} else if (claim->result == LEDGER_CLAIM_MISMATCH) {
-		refuse(c, OPENAI_MONEY_IDEMPOTENCY_REUSED, NULL);
+		refuse(c, DIALECT_MONEY_IDEMPOTENCY_REUSED, NULL);
 	} else {
-		refuse(c, OPENAI_MONEY_IDEMPOTENCY_IN_USE, NULL);
+		refuse(c, DIALECT_MONEY_IDEMPOTENCY_IN_USE, NULL);
 	}
 	call_leave(c);
 }
@@ -128,12 +128,12 @@ enum call_step call_claim(struct call *c)
 		return CALL_NEXT;
 	c->account = ledger_account_at(gw->ledger, c->tenant_subject);
 	if (!c->account)
-		return refuse(c, OPENAI_MONEY_UNAVAILABLE, NULL);
+		return refuse(c, DIALECT_MONEY_UNAVAILABLE, NULL);
 	key = http_request_header(c->x, "idempotency-key", &count);
 	if (!key && !count)
 		return CALL_NEXT;
 	if (count != 1 || !key || !key_is_valid(key))
-		return refuse(c, OPENAI_MONEY_IDEMPOTENCY_INVALID, NULL);
+		return refuse(c, DIALECT_MONEY_IDEMPOTENCY_INVALID, NULL);
 	cc = calloc(1, sizeof(*cc));
 	if (!cc || hash_body(c, cc->claim.body_hash, &err) < 0) {
 		free(cc);
@@ -217,7 +217,7 @@ static enum call_step refuse_hold(struct call *c, int rc, const struct err *err)
 	if (rc != ERR_FULL) {
 		call_log(c, LOG_WARN, "no hold could be taken: %s", err->msg);
 		snprintf(text, sizeof(text), "Calls can't be billed at present: %.160s", err->msg);
-		return refuse(c, OPENAI_MONEY_UNAVAILABLE, text);
+		return refuse(c, DIALECT_MONEY_UNAVAILABLE, text);
 	}
 	ledger_account_balance(c->account, &b);
 	money_format(b.available_nano, available);
@@ -226,7 +226,7 @@ static enum call_step refuse_hold(struct call *c, int rc, const struct err *err)
 		 "ask "
 		 "for fewer output tokens.",
 		 available);
-	return refuse(c, OPENAI_MONEY_CREDIT_EXHAUSTED, text);
+	return refuse(c, DIALECT_MONEY_CREDIT_EXHAUSTED, text);
 }
 
 enum call_step call_hold(struct call *c)
@@ -253,7 +253,7 @@ enum call_step call_hold(struct call *c)
 		return CALL_DONE;
 	}
 	if (rc < 0)
-		return refuse(c, OPENAI_MONEY_NOT_PRICED, NULL);
+		return refuse(c, DIALECT_MONEY_NOT_PRICED, NULL);
 	key = directory_at(atomic_load_explicit(&gw->directory, memory_order_acquire), c->key_subject);
 	snprintf(c->job.record.key_id, sizeof(c->job.record.key_id), "%.*s", KEY_ID_MAX - 1, key ? key->id : "");
 	terms.key_id = c->job.record.key_id;

@@ -234,8 +234,8 @@ void pricing_free(struct pricing *p)
 
 /* ---- supply and demand */
 
-/* The fuller of concurrency and quota; false: neither is known. What a provider said longer than a window ago says nothing
- * any more: limits refill while nobody calls. */
+/* The fuller of concurrency and quota; false: neither is known. What a provider said longer than a window ago says
+ * nothing any more: limits refill while nobody calls. */
 static bool utilisation(struct pricing_load *l, uint64_t window_ns, uint64_t now_ns, uint32_t *ret_e4)
 {
 	unsigned in_flight = atomic_load_explicit(&l->in_flight, memory_order_relaxed);

@@ -1,9 +1,11 @@
 #include "gateway/refuse.h"
 
+#include "base/clock.h"
 #include "base/num.h"
 #include "gateway/money.h"
 
 #include <string.h>
+#include <time.h>
 
 /* Decimal digits and NUL. */
 static const char *put_u64(char *to, uint64_t v)
@@ -39,22 +41,52 @@ void answer_header(struct answer_headers *a, const char *name, const char *value
 		a->h[a->n++] = (struct http_header){name, value};
 }
 
+/* RFC 3339, whole seconds, rounded up. */
+static const char *instant(struct answer_headers *a, uint64_t from_now_ns)
+{
+	char *to = a->text[a->n_text++];
+	time_t at = (time_t)((clock_wall_ms() + (int64_t)(from_now_ns / 1000000) + 999) / 1000);
+	struct tm tm;
+
+	gmtime_r(&at, &tm);
+	strftime(to, sizeof(a->text[0]), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	return to;
+}
+
+static const char *const limit_names[][2][3] = {
+	/* else */
+	{{"x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"},
+	 {"x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"}},
+	/* Anthropic */
+	{{"anthropic-ratelimit-requests-limit", "anthropic-ratelimit-requests-remaining",
+	  "anthropic-ratelimit-requests-reset"},
+	 {"anthropic-ratelimit-tokens-limit", "anthropic-ratelimit-tokens-remaining",
+	  "anthropic-ratelimit-tokens-reset"}},
+};
+
+static void put_limit(struct answer_headers *a, const struct limits_state *s, bool anthropic, unsigned kind)
+{
+	const char *const *name = limit_names[anthropic][kind];
+
+	if (!s->limit)
+		return;
+	answer_header(a, name[0], number(a, s->limit));
+	answer_header(a, name[1], number(a, s->remaining));
+	answer_header(a, name[2], anthropic ? instant(a, s->reset_ns) : duration(a, s->reset_ns));
+}
+
 void answer_headers_init(struct answer_headers *a, const struct call *c)
 {
-	const struct limits_state *r = &c->limits.requests, *t = &c->limits.tokens;
+	bool anthropic = c->target.dialect == TG_DIALECT_ANTHROPIC;
 
 	a->n = a->n_text = 0;
 	answer_header(a, "x-request-id", c->request_id);
-	if (r->limit) {
-		answer_header(a, "x-ratelimit-limit-requests", number(a, r->limit));
-		answer_header(a, "x-ratelimit-remaining-requests", number(a, r->remaining));
-		answer_header(a, "x-ratelimit-reset-requests", duration(a, r->reset_ns));
-	}
-	if (t->limit) {
-		answer_header(a, "x-ratelimit-limit-tokens", number(a, t->limit));
-		answer_header(a, "x-ratelimit-remaining-tokens", number(a, t->remaining));
-		answer_header(a, "x-ratelimit-reset-tokens", duration(a, t->reset_ns));
-	}
+	if (anthropic)
+		answer_header(a, "request-id", c->request_id);
+	put_limit(a, &c->limits.requests, anthropic, 0);
+	put_limit(a, &c->limits.tokens, anthropic, 1);
+	if (c->ignored.len)
+		answer_header(a, "x-tollgate-ignored", c->ignored.data);
 }
 
 void answer_retry_after(struct answer_headers *a, uint64_t ns)
@@ -69,6 +101,14 @@ void answer_retry_after(struct answer_headers *a, uint64_t ns)
 void call_error_with(struct call *c, struct answer_headers *a, int status, const char *type, const char *code,
 		     const char *param, const char *message)
 {
+	struct dialect_error e = {
+		.status = status,
+		.type = type,
+		.code = code,
+		.param = param,
+		.message = message,
+		.request_id = c->request_id,
+	};
 	struct buf b = BUF_INIT;
 	size_t len;
 	char *body;
@@ -80,7 +120,7 @@ void call_error_with(struct call *c, struct answer_headers *a, int status, const
 	if (!c->x || c->gone)
 		return;
 	answer_header(a, "content-type", "application/json");
-	openai_error_body(&b, message, type, param, code);
+	dialect_error_body(c->target.dialect, &e, &b);
 	len = b.len;
 	body = buf_steal(&b);
 	buf_done(&b);
@@ -101,13 +141,34 @@ void call_error(struct call *c, int status, const char *type, const char *code, 
 
 void call_refuse(struct call *c, enum tg_reason reason, const char *message)
 {
-	struct openai_refusal r = openai_refusal_of(reason);
+	struct dialect_refusal r = dialect_refusal_of(reason);
 	struct answer_headers a;
 
 	answer_headers_init(&a, c);
 	if (r.status == 429)
 		answer_retry_after(&a, c->limits.retry_after_ns);
 	call_error_with(c, &a, r.status, r.type, r.code, NULL, message ? message : r.message);
+}
+
+bool call_fail(struct call *c)
+{
+	const struct call_failure *f = &c->failure;
+	struct answer_headers a;
+
+	if (f->status) {
+		answer_headers_init(&a, c);
+		if (f->retry_after_ms)
+			answer_retry_after(&a, f->retry_after_ms * 1000000);
+		c->broken |= f->broken;
+		call_error_with(c, &a, f->status, f->type, f->code, NULL, f->message);
+		return true;
+	}
+	if (c->fault) {
+		call_error(c, 400, "invalid_request_error", "unsupported_by_provider",
+			   *c->fault->param ? c->fault->param : NULL, c->fault->err.msg);
+		return true;
+	}
+	return false;
 }
 
 void call_refuse_http(struct call *c, enum http_refusal why)

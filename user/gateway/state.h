@@ -69,7 +69,7 @@ struct worker_catalog {
 	struct worker_catalog *next;
 	unsigned version;
 	struct catalog *catalog;
-	struct pricing *pricing; /* NULL = billing is off */
+	struct pricing *pricing;    /* NULL = billing is off */
 	struct worker_pool **pools; /* by provider */
 	unsigned calls;
 };
@@ -93,7 +93,7 @@ struct gateway_worker {
 	atomic_uint n_calls, n_connections;
 	uint64_t id_seed, id_count;
 	uint64_t random;
-	struct buf scratch; /* one stream piece at a time */
+	struct buf scratch;                  /* one stream piece at a time */
 	struct buf spare[WORKER_SPARE_BUFS]; /* memory of ended calls' buffers, for the next ones */
 	unsigned n_spare;
 	struct worker_meters meters;

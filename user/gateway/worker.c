@@ -241,8 +241,7 @@ static void tick(struct loop *l, struct loop_timer *t)
 	/* Pools are made here at first: they start threads to resolve names, and those must not be older than the loss
 	 * of privileges. A reload reaches idle workers too, so that connections to a provider that is gone don't
 	 * linger. */
-	if (!w->current ||
-	    w->current->version != atomic_load_explicit(&w->gw->catalog_version, memory_order_acquire)) {
+	if (!w->current || w->current->version != atomic_load_explicit(&w->gw->catalog_version, memory_order_acquire)) {
 		struct worker_catalog *wc = worker_catalog_take(w);
 
 		if (wc)
