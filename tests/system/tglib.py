@@ -54,19 +54,32 @@ prices:
     - {provider: "*", model: "*", input: 0.15, cached_input: 0.075, output: 0.60}
 """
 
+# And about failures: tests that aren't about them let providers fail as often, and calls run as many at a time, as they like.
+FAULTS = {
+    "breakers": "breakers: {consecutive_failures: 0, failure_rate: 0}",
+    "bulkheads": "bulkheads: {deployment: {concurrent: 0}, tenant: {concurrent: 0}}",
+}
+
+
+def whole_policy(text):
+    """The policy with what every test's has, unless it says so itself."""
+    if "prices:" not in text:
+        text += PRICES
+    return text + "".join(f"\n{line}\n" for section, line in FAULTS.items() if f"{section}:" not in text)
+
 
 def sh(*argv, check=True, timeout=30, **kw):
     return subprocess.run(argv, check=check, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, **kw)
 
 
 def sdk_folder():
-    """Where the official SDK is installed for the tests, with our scripts beside it."""
+    """Where the official SDKs are installed for the tests, with our scripts beside it."""
     folder, source = os.path.join(BUILD, "sdk"), os.path.join(ROOT, "tests", "system", "sdk")
     os.makedirs(folder, exist_ok=True)
     for name in os.listdir(source):
         if name.endswith((".json", ".mjs")):
             shutil.copy(os.path.join(source, name), folder)
-    if not os.path.isdir(os.path.join(folder, "node_modules", "openai")):
+    if not all(os.path.isdir(os.path.join(folder, "node_modules", name)) for name in ("openai", "anthropic-bearer", "genai-v1")):
         sh("npm", "ci", "--no-audit", "--no-fund", "--loglevel=error", timeout=120, cwd=folder)
     return folder
 
@@ -234,7 +247,7 @@ models:
         with open(path, "w", encoding="utf-8") as f:
             f.write(self.config(extra))
         with open(os.path.join(self.dir, "policy.yaml"), "w", encoding="utf-8") as f:
-            f.write("version: 1\n" + PRICES)
+            f.write(whole_policy("version: 1\n"))
         argv = [os.path.join(BUILD, "tollgated"), "--config", path] + ([] if self.kernel else ["--no-kernel"])
         env = dict(os.environ, SIM_KEY="sk-sim-secret-0123456789")
         self.gateway = self.spawn(self.server(*argv), "gateway", env=env)
@@ -280,9 +293,7 @@ models:
         return key
 
     def apply_policy(self, text):
-        if "prices:" not in text:
-            text += PRICES
-        status, got = self.admin("POST", "/admin/v1/policy/apply", text, "text/yaml")
+        status, got = self.admin("POST", "/admin/v1/policy/apply", whole_policy(text), "text/yaml")
         assert status == 200, (status, got)
         return got
 
