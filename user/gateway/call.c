@@ -91,8 +91,6 @@ static void call_free(struct call *c)
 {
 	struct gateway_worker *w = c->w;
 
-	attempt_end(c, ATTEMPT_NEUTRAL);
-	isolate_end(c);
 	worker_buf_give(w, &c->sent_body);
 	worker_buf_give(w, &c->sent_headers);
 	worker_buf_give(w, &c->answer);

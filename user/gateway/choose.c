@@ -224,6 +224,8 @@ static void refuse_failed(struct call *c)
 {
 	struct answer_headers a;
 
+	if (call_fail(c))
+		return;
 	if (!c->crowded) {
 		call_error(c, 502, "server_error", "upstream_unreachable", NULL,
 			   "No provider of this model could be reached.");
@@ -241,7 +243,7 @@ static void refuse(struct call *c, const struct pick_candidate *p, unsigned n, u
 	enum pick_block why = pick_none(p, n, &until_ns);
 
 	retry_ns = until_ns == UINT64_MAX ? RETRY_FORCED_NS : until_ns > now_ns ? until_ns - now_ns : 1;
-	if (c->attempts || why == PICK_TRIED)
+	if (c->attempts || c->fault || why == PICK_TRIED)
 		refuse_failed(c);
 	else if (why == PICK_OPEN)
 		isolate_refuse(c, TG_REASON_CIRCUIT_OPEN, retry_ns);

@@ -271,6 +271,7 @@ static void feed_events(struct call *c, const char *data, size_t len)
 		deliver_failed(c, ERR_PROTO);
 		return;
 	}
+	attempt_answering(c);
 	/* Before the client has it: what a crash leaves behind must not be less than what was delivered. */
 	if (c->hold) {
 		ledger_hold_delivered(c->hold, (c->events.content_bytes + 3) / 4);
