@@ -61,10 +61,15 @@ Test(catalog, answers_and_headers_are_ready)
 	struct catalog *c = make();
 	const struct catalog_model *m = catalog_find(c, "org/m2", 6);
 
-	cr_expect(strstr(m->object, "\"org/m2\""));
-	cr_expect_eq(strlen(m->object), m->object_len);
-	cr_expect(strstr(c->list, "\"m1\"") && strstr(c->list, "\"org/m2\""));
-	cr_expect_null(strstr(c->list, "sk-secret"));
+	for (unsigned d = 0; d < TG_DIALECT_COUNT; d++) {
+		const char *list = c->list[d].data, *object = m->object[d].data;
+
+		cr_expect(strstr(object, "org/m2\""), "%u", d);
+		cr_expect_eq(strlen(object), m->object[d].len);
+		cr_expect_eq(strlen(list), c->list[d].len);
+		cr_expect(strstr(list, "m1\"") && strstr(list, object), "%u", d);
+		cr_expect_null(strstr(list, "sk-secret"));
+	}
 	for (size_t i = 0; i < c->n_providers; i++) {
 		const struct catalog_provider *p = &c->providers[i];
 
