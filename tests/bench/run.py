@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the benchmarks one after the other, writes build/bench.json and prints one table.
 
-Usage: tests/bench/run.py [PART...]   parts: drop stages policy refusals proxy ledger books (default: all)
+Usage: tests/bench/run.py [PART...]   parts: drop stages policy refusals proxy providers ledger books (default: all)
 Each part is a program that prints JSON lines {"name", "value", "unit", "peer", "ratio"}: `peer` names what stands beside it
 in the same run ("" = a plain figure), `ratio` is ours / peer. A part that fails is reported and makes the exit status 1.
 """
@@ -20,6 +20,7 @@ PARTS = {
     "policy": ["python3", os.path.join(ROOT, "tests/bench/policy.py")],
     "refusals": ["python3", os.path.join(ROOT, "tests/bench/refusals.py")],
     "proxy": ["python3", os.path.join(ROOT, "tests/bench/proxy.py")],
+    "providers": ["python3", os.path.join(ROOT, "tests/bench/providers.py")],
     # On the disk that the build is on: what is committed has to get there.
     "ledger": [os.path.join(BUILD, "tools/ledger"), "--dir", BUILD, "--rates", "1000,10000,0", "--gathers", "500,1000", "--json", "1"],
     "books": [os.path.join(BUILD, "tools/books"), "--dir", BUILD, "--records", os.environ.get("TG_BENCH_RECORDS", "2000000")],

@@ -2,7 +2,9 @@
  * that come. Prints a line when all streams have begun ("started") and one when all have ended ("done"), each with what
  * was counted so far, so that a benchmark can measure in between. Exit 1 when a stream was cut or refused.
  *
- * Usage: sse_client --port P --key KEY --model MODEL --streams N */
+ * Usage: sse_client --port P --key KEY --model MODEL --streams N [--dialect openai|responses|anthropic|gemini] [--hold
+ * S]
+ * --hold: once all have begun, waits for so many seconds before it reads on. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
@@ -20,7 +22,24 @@
 #include <unistd.h>
 
 #define EVENT_TEXT "data: "
-#define END_TEXT "data: [DONE]"
+
+/* How each dialect asks for a stream, and what its last event has in it. */
+static const struct dialect {
+	const char *name, *path, *body, *key_header, *end;
+} dialects[] = {
+	{"openai", "/v1/chat/completions",
+	 "{\"model\":\"%s\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}",
+	 "Authorization: Bearer", "data: [DONE]"},
+	{"responses", "/v1/responses", "{\"model\":\"%s\",\"stream\":true,\"input\":\"Hello\"}",
+	 "Authorization: Bearer", "event: response.completed"},
+	{"anthropic", "/v1/messages",
+	 "{\"model\":\"%s\",\"stream\":true,\"max_tokens\":4096,\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}"
+	 "]}",
+	 "anthropic-version: 2023-06-01\r\nx-api-key", "event: message_stop"},
+	{"gemini", "/v1beta/models/%s:streamGenerateContent?alt=sse",
+	 "{\"contents\":[{\"parts\":[{\"text\":\"Hello\"}]}]}", "x-goog-api-key", "\"finishReason\":\"STOP\""},
+};
+static const struct dialect *dialect = &dialects[0];
 
 struct stream {
 	int fd;
@@ -81,8 +100,8 @@ static void count(struct stream *s, const char *p, size_t n)
 			sum.events++;
 			s->at_event = 0;
 		}
-		if (s->at_end < sizeof(END_TEXT) - 1)
-			s->at_end = *p == END_TEXT[s->at_end] ? s->at_end + 1 : *p == END_TEXT[0];
+		if (dialect->end[s->at_end])
+			s->at_end = *p == dialect->end[s->at_end] ? s->at_end + 1 : *p == dialect->end[0];
 	}
 }
 
@@ -115,7 +134,7 @@ static void receive(struct stream *s)
 		sum.bytes += (uint64_t)n;
 		count(s, buf, (size_t)n);
 		if (ended(s, buf, (size_t)n)) {
-			finish(s, s->at_end == sizeof(END_TEXT) - 1);
+			finish(s, !dialect->end[s->at_end]);
 			return;
 		}
 	}
@@ -150,25 +169,45 @@ static void report(const char *what)
 	fflush(stdout);
 }
 
+/* `text` with its %s replaced. */
+static int fill(char *to, size_t size, const char *text, const char *value)
+{
+	const char *at = strstr(text, "%s");
+
+	return snprintf(to, size, "%.*s%s%s", (int)(at - text), text, value, at + 2);
+}
+
 static void make_request(const char *key, const char *model)
 {
-	char body[1024];
-	int body_len = snprintf(
-		body, sizeof(body),
-		"{\"model\":\"%s\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}", model);
+	char body[1024], path[512];
+	/* The table's texts have one %s between them, if any. */
+	int body_len = strstr(dialect->body, "%s") ? fill(body, sizeof(body), dialect->body, model)
+						   : snprintf(body, sizeof(body), "%s", dialect->body);
+	int path_len = strstr(dialect->path, "%s") ? fill(path, sizeof(path), dialect->path, model)
+						   : snprintf(path, sizeof(path), "%s", dialect->path);
 	int n = snprintf(request, sizeof(request),
-			 "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n"
+			 "POST %s HTTP/1.1\r\nHost: localhost\r\n%s%s%s\r\n"
 			 "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
-			 key, body_len, body);
+			 path, dialect->key_header, strstr(dialect->key_header, "Bearer") ? " " : ": ", key, body_len,
+			 body);
 
-	if (body_len >= (int)sizeof(body) || n >= (int)sizeof(request)) {
+	if (path_len >= (int)sizeof(path) || body_len >= (int)sizeof(body) || n >= (int)sizeof(request)) {
 		fprintf(stderr, "sse_client: key or model too long\n");
 		exit(2);
 	}
 	request_len = (size_t)n;
 }
 
-static void run(struct stream *streams, unsigned n)
+static const struct dialect *dialect_named(const char *name)
+{
+	for (size_t i = 0; i < sizeof(dialects) / sizeof(dialects[0]); i++)
+		if (!strcmp(dialects[i].name, name))
+			return &dialects[i];
+	fprintf(stderr, "sse_client: dialects are openai, responses, anthropic and gemini\n");
+	return NULL;
+}
+
+static void run(unsigned n, unsigned hold_s)
 {
 	struct epoll_event events[512];
 	bool told = false;
@@ -187,9 +226,9 @@ static void run(struct stream *streams, unsigned n)
 		if (!told && sum.begun + sum.failed >= n) {
 			report("started");
 			told = true;
+			sleep(hold_s);
 		}
 	}
-	(void)streams;
 	report("done");
 }
 
@@ -199,9 +238,11 @@ int main(int argc, char **argv)
 						{"key", required_argument, NULL, 'k'},
 						{"model", required_argument, NULL, 'm'},
 						{"streams", required_argument, NULL, 'n'},
+						{"dialect", required_argument, NULL, 'd'},
+						{"hold", required_argument, NULL, 'h'},
 						{0}};
 	const char *key = "", *model = "gpt-4o-mini";
-	unsigned port = 0, n = 1;
+	unsigned port = 0, n = 1, hold_s = 0;
 	struct rlimit files;
 	struct stream *streams;
 	int opt;
@@ -215,7 +256,9 @@ int main(int argc, char **argv)
 			model = optarg;
 		else if (opt == 'n')
 			n = (unsigned)strtoul(optarg, NULL, 10);
-		else
+		else if (opt == 'h')
+			hold_s = (unsigned)strtoul(optarg, NULL, 10);
+		else if (opt != 'd' || !(dialect = dialect_named(optarg)))
 			return 2;
 	}
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
@@ -229,7 +272,7 @@ int main(int argc, char **argv)
 		die("sse_client");
 	for (unsigned i = 0; i < n; i++)
 		start(&streams[i], (uint16_t)port);
-	run(streams, n);
+	run(n, hold_s);
 	free(streams);
 	return sum.failed ? 1 : 0;
 }
