@@ -280,6 +280,12 @@ Test(breaker, rules_changed_under_way)
 	play(&p, "x H >an H x >bs C >cf C");
 	breaker_done(&p.b);
 
+	play_start(&p, "fewer probes, so many are under way, and the gate was open");
+	play(&p, "f*5 +30 <a <b");
+	p.r.probes = 2;
+	play(&p, "x x H >as x >bs C");
+	breaker_done(&p.b);
+
 	play_start(&p, "more probes");
 	play(&p, "f*5 +30 <a <b <c x >as");
 	p.r.probes = 5;

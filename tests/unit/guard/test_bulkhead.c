@@ -206,7 +206,7 @@ Test(bulkhead, random_walks)
 /* ---- threads: each waits for its grant as a worker would, or gives up */
 
 #define THREADS 8
-#define ROUNDS 4000
+#define ROUNDS 10000
 
 struct caller {
 	struct bulkhead_waiter w;
@@ -304,4 +304,33 @@ Test(bulkhead, threads)
 	cr_expect_gt(entered, 0u);
 	cr_expect_gt(queued, 100u, "only %u queued: the threads didn't meet", queued);
 	cr_expect_gt(gave_up, 0u);
+}
+
+/* The counts themselves: without a bound threads do nothing but count, as close together as they can. */
+static void *in_and_out(void *arg)
+{
+	static const struct bulkhead_rule no_bound;
+
+	(void)arg;
+	pthread_barrier_wait(&start);
+	for (unsigned i = 0; i < 5 * ROUNDS; i++) {
+		if (bulkhead_enter(&shared, &no_bound, NULL) != BULKHEAD_ENTERED)
+			atomic_fetch_add(&too_many, 1);
+		tell(bulkhead_leave(&shared, &no_bound));
+	}
+	return NULL;
+}
+
+Test(bulkhead, counts_are_exact)
+{
+	pthread_t t[THREADS];
+
+	cr_assert_eq(pthread_barrier_init(&start, NULL, THREADS), 0);
+	for (unsigned i = 0; i < THREADS; i++)
+		cr_assert_eq(pthread_create(&t[i], NULL, in_and_out, NULL), 0);
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(t[i], NULL);
+	pthread_barrier_destroy(&start);
+	cr_expect_eq(too_many, 0u);
+	cr_expect_eq(shared.inside, 0u, "%u inside, and nobody is", shared.inside);
 }
