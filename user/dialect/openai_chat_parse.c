@@ -9,8 +9,10 @@
 int openai_refuse(struct chat_reader *r, const char *at, const char *name, const char *what)
 {
 	char param[DIALECT_PARAM_MAX];
+	int n = snprintf(param, sizeof(param), "%s%s", at, name);
 
-	snprintf(param, sizeof(param), "%s%s", at, name);
+	if (n > 0 && n < (int)sizeof(param) && param[n - 1] == '.') /* the object itself */
+		param[n - 1] = '\0';
 	return chat_refuse(r->fault, param, "%s", what);
 }
 
