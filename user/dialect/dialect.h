@@ -165,14 +165,14 @@ struct dialect_stream {
 	unsigned finished;                  /* choices with a finish reason so far */
 	uint64_t finished_bits[2];          /* which, by index */
 	bool ending;                        /* D4: from here on to `held` */
-	struct buf line;                    /* an incomplete event, bounded by DIALECT_EVENT_MAX */
+	struct buf line;                    /* an incomplete event, bounded by the wire's event_max */
 	size_t line_start;                  /* where its last line begins */
 	struct buf held;                    /* D4; bounded likewise */
 	struct usage partial;               /* Anthropic: fields so far */
 	uint64_t sequence;                  /* OpenAI responses: number of the next event */
 	struct dialect_stream_state *state; /* NULL on the same wire */
 };
-#define DIALECT_EVENT_MAX ((size_t)1 << 20)
+#define DIALECT_EVENT_MAX ((size_t)1 << 20) /* unless the provider's wire says more (wire.h) */
 int dialect_stream_init(struct dialect_stream *s, const struct dialect_answer_opts *o) MUST_CHECK; /* ERR_NOMEM */
 /* Appends what goes to the client to `out`. ERR_PROTO: an event, or what is held back, exceeds the bound, or
  * (translated) an event isn't one of its wire. */

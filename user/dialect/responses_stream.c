@@ -12,7 +12,6 @@
  *      did). */
 #include "dialect/responses.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -21,6 +20,10 @@
 #define RESPONSES_ITEMS_MAX 2048u
 /* What surrounds a text in the response: counted with it, so that many small parts are bounded as well. */
 #define RESPONSES_PART_COST 96u
+
+/* Same wire: the last event has the instructions, the tools and all of the output in it, one in the middle may have an
+ * image. */
+#define RESPONSES_EVENT_MAX ((size_t)16 << 20)
 
 /* ---- same wire */
 
@@ -456,7 +459,8 @@ static int responses_error_event(struct dialect_stream *s, const struct dialect_
 		return ERR_NOMEM;
 	event_begin(s, "error", out);
 	buf_append(out, said.data, said.len);
-	/* The SDKs throw only for what has an "error" in it, and take a stream that just ends for a success. */
+	/* A loop over the SDK's stream throws for what has an "error" in it; the members above it only yields, and a
+	 * loop that looks for texts alone would take the end of such a stream for a success. */
 	buf_puts(out, ",\"error\":{\"type\":");
 	buf_put_json_string(out, e->type, strlen(e->type));
 	buf_append(out, said.data, said.len);
@@ -494,7 +498,6 @@ static int responses_encode(struct dialect_stream *s, const struct chat_event *e
 	case CHAT_EV_ERROR:
 		break;
 	}
-	assert(!"no such event");
 	return ERR_PROTO;
 }
 
@@ -507,6 +510,7 @@ const struct wire_ops wire_openai_responses = {
 	.answer_render = responses_answer_render,
 	.usage = responses_usage,
 	.usage_member = "usage",
+	.event_max = RESPONSES_EVENT_MAX,
 	.watch = responses_watch,
 	.encoder_size = sizeof(struct encoder),
 	.encode = responses_encode,

@@ -42,8 +42,11 @@ static struct dialect_stream_state *state_new(const struct wire_ops *from, const
 
 int dialect_stream_init(struct dialect_stream *s, const struct dialect_answer_opts *o)
 {
-	*s = (struct dialect_stream){
-		.opts = *o, .line = {.max = DIALECT_EVENT_MAX}, .held = {.max = DIALECT_EVENT_MAX}};
+	size_t event_max = wire_ops_of(o->from)->event_max;
+
+	if (!event_max)
+		event_max = DIALECT_EVENT_MAX;
+	*s = (struct dialect_stream){.opts = *o, .line = {.max = event_max}, .held = {.max = event_max}};
 	if (!s->opts.choices)
 		s->opts.choices = 1;
 	if (o->from == o->to)

@@ -42,6 +42,8 @@ struct wire_ops {
 	int (*usage)(const struct json_span *v, struct usage *ret, bool *ret_inconsistent);
 	const char *usage_member;
 
+	/* How large one event of such a provider, and what is held back of its stream, may be; 0 = DIALECT_EVENT_MAX. */
+	size_t event_max;
 	/* Same wire: reads what the gateway needs (usage, completeness, errors, content bytes). False: the event isn't
 	 * for the client. Sets s->ending when this event and all after it are to be held back (D4). */
 	bool (*watch)(struct dialect_stream *s, const struct wire_event *ev);

@@ -89,6 +89,35 @@ Test(responses_stream, content_is_counted_by_deltas)
 	stream_run_done(&r);
 }
 
+/* The last event repeats the instructions and has all of the output: 1 MiB is not enough for it. */
+Test(responses_stream, a_long_response_passes_on)
+{
+	static const char begin[] = "data: {\"type\":\"response.completed\",\"response\":{\"instructions\":\"",
+			  end[] = "\",\"usage\":{\"input_tokens\":1,\"output_tokens\":2}}}\n\n";
+	struct dialect_answer_opts o = stream_opts(WIRE_OPENAI_RESPONSES, WIRE_OPENAI_RESPONSES, 1);
+	static const struct {
+		size_t len;
+		int rc;
+	} rows[] = {{3 << 20, 0}, {17 << 20, ERR_PROTO}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct buf text = BUF_INIT;
+		struct stream_run r;
+
+		buf_puts(&text, begin);
+		cr_assert_eq(buf_reserve(&text, rows[i].len + sizeof(end)), 0);
+		memset(text.data + text.len, 'x', rows[i].len);
+		text.len += rows[i].len;
+		buf_puts(&text, end);
+		stream_run(&r, &o, text.data, text.len, 0, 1 << 16);
+		cr_expect_eq(r.rc, rows[i].rc, "%zu: %d", i, r.rc);
+		cr_expect_eq(r.s.have_usage, rows[i].rc == 0);
+		cr_expect_eq(r.held.len, rows[i].rc == 0 ? text.len : 0);
+		stream_run_done(&r);
+		buf_done(&text);
+	}
+}
+
 /* ---- made of chat events */
 
 #define ID "0123456789abcdef01234567"
