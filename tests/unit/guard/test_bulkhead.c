@@ -313,7 +313,7 @@ static void *in_and_out(void *arg)
 
 	(void)arg;
 	pthread_barrier_wait(&start);
-	for (unsigned i = 0; i < 5 * ROUNDS; i++) {
+	for (unsigned i = 0; i < 50 * ROUNDS; i++) {
 		if (bulkhead_enter(&shared, &no_bound, NULL) != BULKHEAD_ENTERED)
 			atomic_fetch_add(&too_many, 1);
 		tell(bulkhead_leave(&shared, &no_bound));
