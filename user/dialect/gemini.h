@@ -143,6 +143,7 @@ struct gemini_open_call {
 	size_t id_len, name_len;
 };
 struct gemini_encoder {
+	struct buf tail; /* how each frame ends */
 	struct gemini_open_call *calls;
 	size_t n_calls;
 	size_t collected;                   /* bytes in all of them */

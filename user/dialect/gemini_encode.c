@@ -19,11 +19,32 @@ static int begin_frame(struct dialect_stream *s, unsigned choice, struct buf *ou
 	return PUT(out, "data: {\"candidates\":[{\"content\":{\"parts\":[");
 }
 
-static int end_frame(const struct dialect_stream *s, unsigned choice, struct buf *out)
+static void put_index(struct buf *out, unsigned n)
 {
-	buf_printf(out, "],\"role\":\"model\"},\"index\":%u}]", choice);
-	gemini_put_tail(out, &s->opts);
-	return PUT(out, "\n\n");
+	char text[3] = {(char)('0' + n / 100), (char)('0' + n / 10 % 10), (char)('0' + n % 10)};
+	size_t skip = n < 10 ? 2 : n < 100 ? 1 : 0;
+
+	buf_append(out, text + skip, sizeof(text) - skip);
+}
+
+static int put_tail(struct dialect_stream *s, struct buf *out)
+{
+	struct gemini_encoder *e = wire_encoder(s);
+
+	if (!e->tail.len) {
+		gemini_put_tail(&e->tail, &s->opts);
+		if (PUT(&e->tail, "\n\n") < 0 || e->tail.failed)
+			return ERR_NOMEM;
+	}
+	return buf_append(out, e->tail.data, e->tail.len);
+}
+
+static int end_frame(struct dialect_stream *s, unsigned choice, struct buf *out)
+{
+	PUT(out, "],\"role\":\"model\"},\"index\":");
+	put_index(out, choice);
+	PUT(out, "}]");
+	return put_tail(s, out);
 }
 
 static int encode_text(struct dialect_stream *s, const struct chat_event *ev, struct buf *out)
@@ -189,8 +210,7 @@ static int encode_end(struct dialect_stream *s, struct buf *out)
 		PUT(out, ",");
 		gemini_put_usage(out, &s->usage);
 	}
-	gemini_put_tail(out, &s->opts);
-	return PUT(out, "\n\n");
+	return put_tail(s, out);
 }
 
 int gemini_encode(struct dialect_stream *s, const struct chat_event *ev, struct buf *out)
@@ -221,6 +241,7 @@ void gemini_encoder_done(struct dialect_stream *s)
 
 	for (size_t i = 0; i < e->n_calls; i++)
 		buf_done(&e->calls[i].text);
+	buf_done(&e->tail);
 	free(e->calls);
 	e->calls = NULL;
 	e->n_calls = 0;

@@ -23,7 +23,7 @@ static inline const char *text_of(const struct buf *b)
 	return b->data ? b->data : "";
 }
 
-struct recorded_stream {
+struct gemini_recording {
 	const char *name, *text; /* text as it came, with ' for " */
 	unsigned choices;
 	/* what is to be read */
@@ -32,7 +32,7 @@ struct recorded_stream {
 	struct usage usage;
 	const char *held; /* where what is held back begins; NULL = nothing is */
 };
-extern const struct recorded_stream recorded_gemini[];
+extern const struct gemini_recording recorded_gemini[];
 extern const size_t n_recorded_gemini;
 
 #endif

@@ -14,7 +14,7 @@
 	"data: {'candidates': [{'content': {'parts': [{'text': 'b'}],'role': 'model'},'finishReason': "                \
 	"'MAX_TOKENS','index': 0}],'usageMetadata': {'promptTokenCount': 2,'totalTokenCount': 2}}\r\n\r\n"
 
-const struct recorded_stream recorded_gemini[] = {
+const struct gemini_recording recorded_gemini[] = {
 	{"text", TEXT("Hel\\u006co ", ) TEXT("wörld", ",'citationMetadata': {'citationSources': []}") LAST_TEXT, 1,
 	 .complete = true, .have_usage = true, .usage = {.input_tokens = 4, .output_tokens = 3}, .held = LAST_TEXT},
 	{"function calls, finished on an event without parts",

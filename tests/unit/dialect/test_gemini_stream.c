@@ -85,7 +85,7 @@ static void expect_cuts_alike(const struct dialect_answer_opts *opts, const char
 Test(gemini_stream, passes_and_is_read_the_same_however_cut)
 {
 	for (size_t i = 0; i < n_recorded_gemini; i++) {
-		const struct recorded_stream *r = &recorded_gemini[i];
+		const struct gemini_recording *r = &recorded_gemini[i];
 		struct dialect_answer_opts opts = opts_of(WIRE_GEMINI, WIRE_GEMINI, r->choices);
 		char *text = quoted(r->text), *held = quoted(r->held);
 		struct outcome o = run(&opts, text, 0, strlen(text));
@@ -113,7 +113,7 @@ Test(gemini_stream, is_translated_the_same_however_cut)
 
 	for (size_t w = 0; w < ARRAY_SIZE(to); w++)
 		for (size_t i = 0; i < n_recorded_gemini; i++) {
-			const struct recorded_stream *r = &recorded_gemini[i];
+			const struct gemini_recording *r = &recorded_gemini[i];
 			struct dialect_answer_opts opts = opts_of(WIRE_GEMINI, to[w], r->choices);
 			char *text = quoted(r->text);
 			struct outcome o;
@@ -169,7 +169,7 @@ static const struct {
 Test(gemini_stream, decoded_for_openai)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(decoded); i++) {
-		const struct recorded_stream *r = recorded_gemini;
+		const struct gemini_recording *r = recorded_gemini;
 		struct dialect_answer_opts opts;
 		struct outcome o;
 		char *text, *piece;
