@@ -34,7 +34,7 @@ bool sim_name_read(struct buf *spare, const char *at, size_t len, char ret[SIM_N
 			return false;
 		if (at[i] == '%')
 			i += 2;
-		buf_putc(spare, low < 0 ? at[i] : (char)(high << 4 | low));
+		buf_putc(spare, low < 0 ? at[i] : (char)((unsigned)high << 4 | (unsigned)low));
 	}
 	good = spare->len && json_escape(spare->data, spare->len, &raw) == 0 && raw.len < SIM_NAME_MAX;
 	if (good)
