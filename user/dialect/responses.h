@@ -14,15 +14,18 @@ int responses_splice(const struct dialect_request *q, const char *body, size_t l
 		     struct buf *out);
 int responses_parse(struct chat_reader *r, const struct dialect_target *t, const char *body, size_t len,
 		    struct chat *ret);
-/* "instructions" and "input" of a chat (responses_input.c); absent: none. */
-int responses_read_input(struct chat_reader *r, struct chat_text instructions, const struct json_span *input,
-			 struct chat *ret);
 
 /* Answers */
 bool responses_answer_valid(const char *body, size_t len);
 int responses_answer_usage(const char *body, size_t len, struct usage *ret, bool *ret_inconsistent);
 int responses_answer_render(const struct chat_answer *answer, const struct dialect_answer_opts *o, struct buf *out);
 int responses_usage(const struct json_span *v, struct usage *ret, bool *ret_inconsistent);
+
+/* Streams */
+/* On the same wire the last event has the instructions, the tools and all of the output in it, one in the middle may
+ * have an image. */
+#define RESPONSES_EVENT_MAX ((size_t)16 << 20)
+bool responses_watch(struct dialect_stream *s, const struct wire_event *ev);
 
 /* ---- pieces of a response object, in whole answers and at the end of streams (responses_answer.c) */
 

@@ -1,9 +1,7 @@
 /* OpenAI responses, what a client's request says: instructions and the items of its input. Items are finer than
  * messages: what one turn of the model has said, text and calls, stands in several of them and becomes one message
  * again, because other wires want all results of a turn's calls right behind that turn. */
-#include "dialect/responses.h"
-
-#include "dialect/anthropic_parse.h"
+#include "dialect/responses_parse.h"
 
 /* ---- parts of content */
 
@@ -100,23 +98,9 @@ static int read_breakpoint(struct chat_reader *r, const struct place *at, const 
 	return 0;
 }
 
-static int read_elsewhere(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
-{
-	(void)v;
-	(void)into;
-	return anthropic_inexpressible(r, at, "only OpenAI's models have it");
-}
-
-static int read_no_list(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
-{
-	if (v->type != JSON_SPAN_ARRAY)
-		return anthropic_refuse(r, at, "expected an array");
-	return json_is_empty(v) ? 0 : read_elsewhere(r, at, v, into);
-}
-
 static int read_detail(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
-	return json_string_is(v, "auto") ? 0 : read_elsewhere(r, at, v, into);
+	return json_string_is(v, "auto") ? 0 : responses_read_elsewhere(r, at, v, into);
 }
 
 /* Who called: the model itself is what there is elsewhere. */
@@ -126,7 +110,7 @@ static int read_caller(struct chat_reader *r, const struct place *at, const stru
 
 	if (anthropic_read_type(r, at, v, &type) < 0)
 		return ERR_INVAL;
-	return json_string_is(&type, "direct") ? 0 : read_elsewhere(r, at, v, into);
+	return json_string_is(&type, "direct") ? 0 : responses_read_elsewhere(r, at, v, into);
 }
 
 static const struct member input_text[] = {
@@ -136,7 +120,7 @@ static const struct member input_text[] = {
 };
 static const struct member input_image[] = {
 	{"type", anthropic_read_known, 0, true},
-	{"file_id", read_elsewhere, 0, false},
+	{"file_id", responses_read_elsewhere, 0, false},
 	{"image_url", read_image_url, 0, true},
 	{"detail", read_detail, 0, false},
 	{"prompt_cache_breakpoint", read_breakpoint, 0, false},
@@ -144,8 +128,8 @@ static const struct member input_image[] = {
 static const struct member output_text[] = {
 	{"type", anthropic_read_known, 0, true},
 	{"text", anthropic_read_string, offsetof(struct chat_part, text), true},
-	{"annotations", read_no_list, 0, false},
-	{"logprobs", read_no_list, 0, false},
+	{"annotations", responses_read_no_list, 0, false},
+	{"logprobs", responses_read_no_list, 0, false},
 };
 static const struct member refusal[] = {
 	{"type", anthropic_read_known, 0, true},
@@ -286,7 +270,7 @@ static int read_call(struct chat_reader *r, const struct place *at, const struct
 		{"id", read_id, 0, false},
 		{"status", read_status, 0, false},
 		{"caller", read_caller, 0, false},
-		{"namespace", read_elsewhere, 0, false},
+		{"namespace", responses_read_elsewhere, 0, false},
 	};
 	struct chat_part *part;
 
@@ -327,9 +311,9 @@ static int read_reasoning(struct chat_reader *r, const struct place *at, const s
 {
 	static const struct member table[] = {
 		{"type", anthropic_read_known, 0, true},
-		{"summary", read_no_list, 0, false},
-		{"content", read_no_list, 0, false},
-		{"encrypted_content", read_elsewhere, 0, false},
+		{"summary", responses_read_no_list, 0, false},
+		{"content", responses_read_no_list, 0, false},
+		{"encrypted_content", responses_read_elsewhere, 0, false},
 		{"id", read_id, 0, false},
 		{"status", read_status, 0, false},
 	};

@@ -1,20 +1,18 @@
 /* OpenAI responses, a client's request as a chat: tools, and all that isn't input. */
-#include "dialect/responses.h"
+#include "dialect/responses_parse.h"
 
-#include "dialect/anthropic_parse.h"
-
-static int elsewhere(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
+int responses_read_elsewhere(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
 	(void)v;
 	(void)into;
 	return anthropic_inexpressible(r, at, "only OpenAI's models have it");
 }
 
-static int read_no_list(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
+int responses_read_no_list(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
 	if (v->type != JSON_SPAN_ARRAY)
 		return anthropic_refuse(r, at, "expected an array");
-	return json_is_empty(v) ? 0 : elsewhere(r, at, v, into);
+	return json_is_empty(v) ? 0 : responses_read_elsewhere(r, at, v, into);
 }
 
 static int read_not_true(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
@@ -22,7 +20,7 @@ static int read_not_true(struct chat_reader *r, const struct place *at, const st
 	bool on = false;
 	int rc = anthropic_read_bool(r, at, v, &on);
 
-	return rc == 0 && on ? elsewhere(r, at, v, into) : rc;
+	return rc == 0 && on ? responses_read_elsewhere(r, at, v, into) : rc;
 }
 
 static int read_number(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
@@ -42,7 +40,7 @@ static int read_callers(struct chat_reader *r, const struct place *at, const str
 		return anthropic_refuse(r, at, "expected an array");
 	while (json_iter_next(&it, NULL, &caller) == 1)
 		if (!json_string_is(&caller, "direct"))
-			return elsewhere(r, at, v, into);
+			return responses_read_elsewhere(r, at, v, into);
 	return 0;
 }
 
@@ -56,7 +54,7 @@ static int read_tool(struct chat_reader *r, const struct place *at, const struct
 		{"strict", anthropic_read_bool, offsetof(struct chat_tool, strict), false},
 		{"defer_loading", read_not_true, 0, false},
 		{"allowed_callers", read_callers, 0, false},
-		{"output_schema", elsewhere, 0, false},
+		{"output_schema", responses_read_elsewhere, 0, false},
 	};
 	const struct place here = member_of(at, "type");
 	struct json_span type;
@@ -173,7 +171,7 @@ static int read_format(struct chat_reader *r, const struct place *at, const stru
 
 static int read_verbosity(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
-	return json_string_is(v, "medium") ? 0 : elsewhere(r, at, v, into);
+	return json_string_is(v, "medium") ? 0 : responses_read_elsewhere(r, at, v, into);
 }
 
 static int read_text(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
@@ -193,26 +191,26 @@ static int read_effort(struct chat_reader *r, const struct place *at, const stru
 	for (size_t i = 0; i < ARRAY_SIZE(efforts); i++)
 		if (json_string_is(v, efforts[i]))
 			return anthropic_read_string(r, at, v, into);
-	return json_string_is(v, "max") ? elsewhere(r, at, v, into)
+	return json_string_is(v, "max") ? responses_read_elsewhere(r, at, v, into)
 					: anthropic_refuse(r, at, "expected none, minimal, low, medium, high or xhigh");
 }
 
 static int read_mode(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
-	return json_string_is(v, "standard") ? 0 : elsewhere(r, at, v, into);
+	return json_string_is(v, "standard") ? 0 : responses_read_elsewhere(r, at, v, into);
 }
 
 static int read_context(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
-	return json_string_is(v, "auto") ? 0 : elsewhere(r, at, v, into);
+	return json_string_is(v, "auto") ? 0 : responses_read_elsewhere(r, at, v, into);
 }
 
 static int read_reasoning(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
 	static const struct member table[] = {
 		{"effort", read_effort, offsetof(struct chat, effort), false},
-		{"summary", elsewhere, 0, false},
-		{"generate_summary", elsewhere, 0, false},
+		{"summary", responses_read_elsewhere, 0, false},
+		{"generate_summary", responses_read_elsewhere, 0, false},
 		{"mode", read_mode, 0, false},
 		{"context", read_context, 0, false},
 	};
@@ -250,13 +248,13 @@ static int read_stored(struct chat_reader *r, const struct place *at, const stru
 
 static int read_truncation(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
-	return json_string_is(v, "disabled") ? 0 : elsewhere(r, at, v, into);
+	return json_string_is(v, "disabled") ? 0 : responses_read_elsewhere(r, at, v, into);
 }
 
 static int read_tier(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
 	return json_string_is(v, "auto") || json_string_is(v, "default") ? anthropic_read_hint(r, at, v, into)
-									 : elsewhere(r, at, v, into);
+									 : responses_read_elsewhere(r, at, v, into);
 }
 
 static int read_logprobs(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
@@ -265,7 +263,7 @@ static int read_logprobs(struct chat_reader *r, const struct place *at, const st
 
 	if (json_number_u64(v, &n) < 0)
 		return anthropic_refuse(r, at, "expected a whole number");
-	return n ? elsewhere(r, at, v, into) : 0;
+	return n ? responses_read_elsewhere(r, at, v, into) : 0;
 }
 
 static int read_stream_options(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
@@ -302,13 +300,13 @@ static const struct member body_members[] = {
 	{"previous_response_id", read_stored, 0, false},
 	{"conversation", read_stored, 0, false},
 	{"prompt", read_stored, 0, false},
-	{"include", read_no_list, 0, false},
+	{"include", responses_read_no_list, 0, false},
 	{"truncation", read_truncation, 0, false},
 	{"background", read_not_true, 0, false},
-	{"max_tool_calls", elsewhere, 0, false},
+	{"max_tool_calls", responses_read_elsewhere, 0, false},
 	{"top_logprobs", read_logprobs, 0, false},
-	{"context_management", elsewhere, 0, false},
-	{"moderation", elsewhere, 0, false},
+	{"context_management", responses_read_elsewhere, 0, false},
+	{"moderation", responses_read_elsewhere, 0, false},
 	{"metadata", anthropic_read_hint, 0, false},
 	{"safety_identifier", anthropic_read_hint, 0, false},
 	{"prompt_cache_key", anthropic_read_hint, 0, false},

@@ -1,4 +1,4 @@
-/* OpenAI responses: streams of this wire watched, and other wires' streams as one of this; and the wire's row.
+/* OpenAI responses: other wires' streams as one of this; and the wire's row.
  *
  * A stream of this wire says everything several times: in pieces, and whole when a part, an item and the response are
  * done. So the encoder collects what it has said, which is bounded (R1).
@@ -9,7 +9,7 @@
  *  R2  Items are numbered in the order in which they are added, and each that was added is done before the response is:
  *      the SDKs' accumulators index by it.
  *  R3  Sequence numbers have no gaps, and an error of ours goes on where they ended (same wire: where the provider's
- *      did). */
+ *      did, responses_watch.c). */
 #include "dialect/responses.h"
 
 #include <inttypes.h>
@@ -20,63 +20,6 @@
 #define RESPONSES_ITEMS_MAX 2048u
 /* What surrounds a text in the response: counted with it, so that many small parts are bounded as well. */
 #define RESPONSES_PART_COST 96u
-
-/* Same wire: the last event has the instructions, the tools and all of the output in it, one in the middle may have an
- * image. */
-#define RESPONSES_EVENT_MAX ((size_t)16 << 20)
-
-/* ---- same wire */
-
-static bool ends_with(const struct json_span *string, const char *suffix)
-{
-	size_t len = strlen(suffix);
-
-	return string->type == JSON_SPAN_STRING && string->len >= len + 2 &&
-	       memcmp(string->at + string->len - 1 - len, suffix, len) == 0;
-}
-
-static void watch_final(struct dialect_stream *s, const struct json_span *response)
-{
-	struct json_member usage = {.name = "usage"};
-	bool inconsistent = false;
-	struct usage u = {0};
-	int rc;
-
-	s->complete = true;
-	s->ending = true;
-	if (response->type != JSON_SPAN_OBJECT || json_scan_object(response->at, response->len, &usage, 1, NULL) < 0)
-		return;
-	rc = responses_usage(&usage.value, &u, &inconsistent);
-	wire_take_usage(s, rc, &u, inconsistent);
-}
-
-static bool responses_watch(struct dialect_stream *s, const struct wire_event *ev)
-{
-	enum { TYPE, SEQUENCE, DELTA, RESPONSE, ERROR, FIELDS };
-	struct json_member m[FIELDS] = {[TYPE] = {.name = "type"},
-					[SEQUENCE] = {.name = "sequence_number"},
-					[DELTA] = {.name = "delta"},
-					[RESPONSE] = {.name = "response"},
-					[ERROR] = {.name = "error"}};
-	const struct json_span *type = &m[TYPE].value;
-	uint64_t n;
-
-	if (json_scan_object(ev->data, ev->len, m, FIELDS, NULL) < 0)
-		return true; /* not ours to mend */
-	if (json_number_u64(&m[SEQUENCE].value, &n) == 0 && n < UINT64_MAX)
-		s->sequence = n + 1;
-	if (ends_with(type, ".delta")) {
-		s->content_bytes += m[DELTA].string_bytes;
-	} else if (json_string_is(type, "response.completed") || json_string_is(type, "response.incomplete")) {
-		watch_final(s, &m[RESPONSE].value);
-	} else if (json_string_is(type, "response.failed")) {
-		watch_final(s, &m[RESPONSE].value);
-		s->error_seen = true;
-	} else if (json_string_is(type, "error") || wire_given(&m[ERROR].value)) {
-		s->error_seen = true;
-	}
-	return true;
-}
 
 /* ---- what the encoder keeps */
 
