@@ -278,7 +278,7 @@ bool sim_check_uint(struct sim_reader *r, const struct sim_path *at, const struc
 
 size_t sim_string_len(const struct json_span *v)
 {
-	const char *p = v->at + 1, *end = v->at + v->len - 1;
+	const char *p, *end;
 	size_t n = 0, one;
 	char c[4];
 
@@ -286,10 +286,9 @@ size_t sim_string_len(const struct json_span *v)
 		return 0;
 	if (!v->escaped)
 		return v->len - 2;
-	while (p < end) {
+	for (p = v->at + 1, end = v->at + v->len - 1; p < end; n += one) {
 		one = 1;
 		p = *p == '\\' ? json_unescape_one(p, end, c, &one) : p + 1;
-		n += one;
 	}
 	return n;
 }
