@@ -179,10 +179,11 @@ int gemini_bool(struct gemini_reader *g, const struct gemini_place *up, const ch
 
 struct json_span gemini_unquoted(const struct json_span *v)
 {
-	struct json_span digits = {.at = v->at + 1, .len = v->len - 2, .type = JSON_SPAN_NUMBER};
+	struct json_span digits;
 
 	if (v->type != JSON_SPAN_STRING || v->len <= 2)
 		return *v;
+	digits = (struct json_span){.at = v->at + 1, .len = v->len - 2, .type = JSON_SPAN_NUMBER};
 	for (size_t i = 0; i < digits.len; i++)
 		if (digits.at[i] < '0' || digits.at[i] > '9')
 			return *v;
