@@ -1,6 +1,7 @@
 /* OpenAI's chat requests, for another wire: the members at the top. */
 #include "dialect/openai_chat_parse.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -36,9 +37,11 @@ int openai_read_object(struct chat_reader *r, const char *at, const struct json_
 {
 	struct json_span name, v;
 	struct json_iter it;
+	uint64_t seen = 0;
 	size_t i;
 	int rc = 0;
 
+	assert(n <= 64);
 	if (object->type != JSON_SPAN_OBJECT || json_iter_init(&it, object) < 0)
 		return openai_refuse(r, at, "", "expected an object");
 	while (rc == 0 && json_iter_next(&it, &name, &v) == 1) {
@@ -46,7 +49,12 @@ int openai_read_object(struct chat_reader *r, const char *at, const struct json_
 			i++;
 		if (!wire_given(&v))
 			continue;
-		rc = i < n ? table[i].read(r, at, table[i].name, &v, to) : refuse_unknown(r, at, &name);
+		if (i == n)
+			return refuse_unknown(r, at, &name);
+		if (seen & 1ull << i) /* readers append to what they fill */
+			return openai_refuse(r, at, table[i].name, "given twice");
+		seen |= 1ull << i;
+		rc = table[i].read(r, at, table[i].name, &v, to);
 	}
 	return rc;
 }

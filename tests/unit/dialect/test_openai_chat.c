@@ -212,6 +212,8 @@ Test(openai_chat, refused)
 		{BODY(U, ",\"temperature\":\"1\""), "temperature"},
 		{BODY(U, ",\"stop\":7"), "stop"},
 		{BODY(U, ",\"stop\":[7]"), "stop"},
+		{BODY(U, ",\"stop\":\"a\",\"stop\":\"b\""), "stop"}, /* nor so often that there is no room for it */
+		{BODY(U, ",\"tools\":[],\"tools\":[]"), "tools"},
 		{BODY(U, ",\"stop\":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]"), "stop"},
 		{BODY(U, ",\"parallel_tool_calls\":1"), "parallel_tool_calls"},
 		{BODY(U, ",\"tool_choice\":\"any\""), "tool_choice"},
