@@ -123,11 +123,11 @@ Test(threads, real_clock_never_above_theory)
 	__u64 begin = clock_mono_ns(), tokens = 0, elapsed;
 	unsigned refused = 0;
 
-	set_rate(TG_SUBJECT_GATEWAY, TG_DIM_REQUESTS, 60 * 90000, 700, false);
-	set_rate(TENANT, TG_DIM_REQUESTS, 60 * 80000, 600, false);
-	set_rate(KEY, TG_DIM_REQUESTS, 60 * 30000, 500, false);
-	set_rate(KEY2, TG_DIM_REQUESTS, 60 * 70000, 300, false);
-	set_rate(KEY2, TG_DIM_TOKENS, 60 * 100000, 900, false);
+	set_rate(TG_SUBJECT_GATEWAY, TG_DIM_REQUESTS, 60 * 9000, 700, false);
+	set_rate(TENANT, TG_DIM_REQUESTS, 60 * 8000, 600, false);
+	set_rate(KEY, TG_DIM_REQUESTS, 60 * 3000, 500, false);
+	set_rate(KEY2, TG_DIM_REQUESTS, 60 * 7000, 300, false);
+	set_rate(KEY2, TG_DIM_TOKENS, 60 * 10000, 900, false);
 	for (unsigned t = 0; t < THREADS; t++)
 		w[t] = (struct worker){.key = KEY + t % 2, .until_ns = begin + SEC / 2, .tokens = 3};
 	run(w);
