@@ -19,7 +19,6 @@ static void watch_final(struct dialect_stream *s, const struct json_span *respon
 	int rc;
 
 	s->complete = true;
-	s->ending = true;
 	if (response->type != JSON_SPAN_OBJECT || json_scan_object(response->at, response->len, &usage, 1, NULL) < 0)
 		return;
 	rc = responses_usage(&usage.value, &u, &inconsistent);
@@ -45,7 +44,8 @@ bool responses_watch(struct dialect_stream *s, const struct wire_event *ev)
 		s->content_bytes += m[DELTA].string_bytes;
 	} else if (json_string_is(type, "response.completed") || json_string_is(type, "response.incomplete")) {
 		watch_final(s, &m[RESPONSE].value);
-	} else if (json_string_is(type, "response.failed")) {
+		s->ending = true;
+	} else if (json_string_is(type, "response.failed")) { /* an error, which nobody takes for an answer */
 		watch_final(s, &m[RESPONSE].value);
 		s->error_seen = true;
 	} else if (json_string_is(type, "error") || wire_given(&m[ERROR].value)) {

@@ -43,7 +43,7 @@ static void check_recorded(const struct recorded_stream *r)
 	cr_expect_str_eq(all.data, r->text, "%s", r->name); /* D2 */
 	cr_expect(!final || whole.out.len <= (size_t)(final - r->text), "%s: the end isn't held back",
 		  r->name); /* D4 */
-	cr_expect_eq(whole.held.len > 0, r->complete, "%s", r->name);
+	cr_expect_eq(whole.held.len > 0, r->complete && !r->error, "%s", r->name);
 	cr_expect_eq(whole.s.complete, r->complete, "%s", r->name);
 	cr_expect_eq(whole.s.error_seen, r->error, "%s", r->name);
 	cr_expect_eq(whole.s.have_usage, r->have_usage, "%s", r->name);
