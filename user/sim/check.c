@@ -56,7 +56,6 @@ static bool refuse(struct sim_reader *r, const char *code, const char *fmt, ...)
 {
 	va_list ap;
 
-	r->refusal.status = 400;
 	r->refusal.code = code;
 	va_start(ap, fmt);
 	vsnprintf(r->refusal.message, sizeof(r->refusal.message), fmt, ap);
@@ -223,7 +222,7 @@ struct json_span sim_member_of(const struct json_span *object, const char *name)
 	return found;
 }
 
-bool sim_one_of(const struct json_span *v, const char *const *names, unsigned n)
+static bool one_of(const struct json_span *v, const char *const *names, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
 		if (json_string_is(v, names[i]))
@@ -237,7 +236,7 @@ bool sim_check_one_of(struct sim_reader *r, const struct sim_path *at, const str
 	char list[128] = "";
 	struct text t = {.at = list, .size = sizeof(list)};
 
-	if (!sim_given(v) || sim_one_of(v, names, n))
+	if (!sim_given(v) || one_of(v, names, n))
 		return true;
 	for (unsigned i = 0; i < n; i++) {
 		text_add(&t, i ? ", '" : "'", i ? 3 : 1);

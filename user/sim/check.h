@@ -33,7 +33,6 @@ struct sim_path {
 #define SIM_NTH(path, i) (&(struct sim_path){.up = (path), .index = (i)})
 
 struct sim_refusal {
-	unsigned status;
 	const char *code;
 	char param[160], message[400];
 };
@@ -71,7 +70,6 @@ static inline bool sim_given(const struct json_span *v)
 {
 	return v->type > JSON_SPAN_NULL;
 }
-bool sim_one_of(const struct json_span *v, const char *const *names, unsigned n);
 /* When given, one of the names; a number in the range; a whole number in the range. */
 bool sim_check_one_of(struct sim_reader *r, const struct sim_path *at, const struct json_span *v,
 		      const char *const *names, unsigned n);

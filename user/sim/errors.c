@@ -142,7 +142,7 @@ static void gemini_object(const struct sim_error *e, struct buf *o)
 	buf_putc(o, '}');
 }
 
-void sim_error_object(enum tg_dialect d, const struct sim_error *e, struct buf *o)
+static void error_object(enum tg_dialect d, const struct sim_error *e, struct buf *o)
 {
 	switch (d) {
 	case TG_DIALECT_ANTHROPIC:
@@ -162,7 +162,7 @@ void sim_error_object(enum tg_dialect d, const struct sim_error *e, struct buf *
 void sim_error_render(enum tg_dialect d, const struct sim_error *e, uint64_t id, struct buf *o)
 {
 	buf_puts(o, d == TG_DIALECT_ANTHROPIC ? "{\"type\":\"error\",\"error\":" : "{\"error\":");
-	sim_error_object(d, e, o);
+	error_object(d, e, o);
 	if (d == TG_DIALECT_ANTHROPIC) {
 		SIM_PUT(o, ",\"request_id\":\"req_sim");
 		sim_put_hex16(o, id);

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <strings.h>
 
-struct target;
 struct route {
 	const char *method, *path; /* a '*' stands for one name, which may have no '/' in it */
 	enum tg_dialect dialect;
@@ -210,6 +209,18 @@ static bool target_read(struct sim_conn *c, const struct sim_request *r, const s
 	return route->dialect != TG_DIALECT_ANTHROPIC || version_read(c, r, reader);
 }
 
+static void refuse_body(struct sim_conn *c, const struct sim_refusal *why)
+{
+	struct sim_error e = {.status = 400,
+			      .code = why->code,
+			      .param = why->param[0] ? why->param : NULL,
+			      .message =
+				      why->message[0] ? why->message : "could not parse the JSON body of the request"};
+
+	sim_count(&c->worker->stats.refused_by_dialect[c->job.dialect], 1);
+	sim_refuse(c, &e, "");
+}
+
 static void serve_call(struct sim_conn *c, const struct sim_request *r, const struct route *route,
 		       const struct capture *name)
 {
@@ -232,15 +243,7 @@ static void serve_call(struct sim_conn *c, const struct sim_request *r, const st
 	if (model)
 		sim_model_request(model, r->method, (size_t)(r->body - r->method), r->body, r->body_len);
 	if (!good) {
-		struct sim_error e = {.status = reader.refusal.status ? reader.refusal.status : 400,
-				      .code = reader.refusal.code,
-				      .param = reader.refusal.param[0] ? reader.refusal.param : NULL,
-				      .message = reader.refusal.message[0]
-							 ? reader.refusal.message
-							 : "could not parse the JSON body of the request"};
-
-		sim_count(&w->stats.refused_by_dialect[c->job.dialect], 1);
-		sim_refuse(c, &e, "");
+		refuse_body(c, &reader.refusal);
 		return;
 	}
 	script = model && sim_model_script_next(model, scripted, sizeof(scripted));

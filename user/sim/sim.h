@@ -231,8 +231,6 @@ struct sim_error {
 	bool quota;        /* likewise */
 };
 void sim_error_render(enum tg_dialect d, const struct sim_error *e, uint64_t id, struct buf *o);
-/* What stands under "error" in OpenAI's. */
-void sim_error_object(enum tg_dialect d, const struct sim_error *e, struct buf *o);
 extern const struct sim_error sim_stream_failure;
 void sim_model_render(enum tg_dialect d, const char *id, size_t len, struct buf *o);
 void sim_models_render(enum tg_dialect d, struct buf *o);
