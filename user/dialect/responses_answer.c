@@ -72,13 +72,21 @@ int responses_usage(const struct json_span *v, struct usage *ret, bool *ret_inco
 	return 0;
 }
 
+/* One that failed and says nothing of its usage has delivered nothing: that isn't to be estimated. */
 int responses_answer_usage(const char *body, size_t len, struct usage *ret, bool *ret_inconsistent)
 {
-	struct json_member m = {.name = "usage"};
+	enum { USAGE, STATUS, FIELDS };
+	struct json_member m[FIELDS] = {[USAGE] = {.name = "usage"}, [STATUS] = {.name = "status"}};
+	int rc;
 
-	if (json_scan_object(body, len, &m, 1, NULL) < 0)
+	if (json_scan_object(body, len, m, FIELDS, NULL) < 0)
 		return ERR_PROTO;
-	return responses_usage(&m.value, ret, ret_inconsistent);
+	rc = responses_usage(&m[USAGE].value, ret, ret_inconsistent);
+	if (rc != ERR_NOT_FOUND || !json_string_is(&m[STATUS].value, "failed"))
+		return rc;
+	*ret = (struct usage){0};
+	*ret_inconsistent = false;
+	return 0;
 }
 
 bool responses_answer_valid(const char *body, size_t len)
