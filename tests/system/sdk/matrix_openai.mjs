@@ -29,7 +29,7 @@ for (const provider of providers) {
     const text = chunks.map((c) => c.choices[0]?.delta?.content ?? '').join('');
     const usage = chunks.filter((c) => c.usage);
     return { ok: text.length > 0 && usage.length === 1 && chunks.at(-1).usage.completion_tokens > 0 && chunks.at(-1).choices.length === 0
-      && chunks.some((c) => c.choices[0]?.finish_reason === 'stop') && chunks[0].choices[0].delta.role === 'assistant', same: [text, usage[0]?.usage.completion_tokens], chunks: chunks.slice(-3) };
+      && chunks.some((c) => c.choices[0]?.finish_reason === 'stop') && chunks.find((c) => c.choices.length)?.choices[0].delta.role === 'assistant', same: [text, usage[0]?.usage.completion_tokens], chunks: chunks.slice(-3) };
   });
 
   await run('stream without usage', async (model) => {
