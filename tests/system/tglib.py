@@ -56,7 +56,7 @@ prices:
 
 # And about failures: tests that aren't about them let providers fail as often, and calls run as many at a time, as they like.
 FAULTS = {
-    "breakers": "breakers: {consecutive_failures: 0, failure_rate: 0}",
+    "breakers": "breakers: {consecutive_failures: 0, failure_rate: 0, cooldown: 0s, quota_cooldown: 0s, cooldown_max: 0s}",
     "bulkheads": "bulkheads: {deployment: {concurrent: 0}, tenant: {concurrent: 0}}",
 }
 

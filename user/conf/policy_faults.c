@@ -59,12 +59,12 @@ static const struct schema_field breakers_fields[] = {
 	     "How long it stays open the first time, before it is probed."),
 	TIME("open_max", OF_BREAKERS(open_max_ns), 10 * MS_NS, 24 * HOUR_NS, "5m", "How long at most."),
 	NUMBER("probes", OF_BREAKERS(probes), 1, 1000, "3", "So many calls probe it; it closes when all succeed."),
-	TIME("cooldown", OF_BREAKERS(cooldown_ns), 100 * MS_NS, 24 * HOUR_NS, "5s",
-	     "How long a deployment is left alone after a 429 that names no time."),
-	TIME("quota_cooldown", OF_BREAKERS(quota_cooldown_ns), 100 * MS_NS, 24 * HOUR_NS, "60s",
+	TIME("cooldown", OF_BREAKERS(cooldown_ns), 0, 24 * HOUR_NS, "5s",
+	     "How long a deployment is left alone after a 429 that names no time; 0s = it isn't."),
+	TIME("quota_cooldown", OF_BREAKERS(quota_cooldown_ns), 0, 24 * HOUR_NS, "60s",
 	     "And when the account's quota is spent."),
-	TIME("cooldown_max", OF_BREAKERS(cooldown_max_ns), 100 * MS_NS, 24 * HOUR_NS, "5m",
-	     "And at most, whatever time the provider names."),
+	TIME("cooldown_max", OF_BREAKERS(cooldown_max_ns), 0, 24 * HOUR_NS, "5m",
+	     "And at most, whatever time the provider names; 0s = it never is."),
 };
 _Static_assert(ARRAY_SIZE(breakers_fields) == BREAKERS_FIELDS, "their ordinals");
 
