@@ -60,7 +60,7 @@ static void look_at(const struct call *c, unsigned i, const struct faults *f, ui
 	};
 	if (c->tried >> i & 1) {
 		ret->block = PICK_TRIED;
-	} else if (!(d->wires >> routes_wire(c->route) & 1)) {
+	} else if (!(d->wires >> c->target.wire & 1)) {
 		ret->block = PICK_WIRE;
 	} else if ((until_ns = breaker_blocked_until(&h->breaker, now_ns))) {
 		ret->block = PICK_OPEN;
