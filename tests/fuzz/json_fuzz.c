@@ -1,8 +1,7 @@
 /* Goal: J1 to J3 of json_scan.h. Method: the same bytes to jansson; both accept or both refuse, but for what
- * json_scan.h documents. Then a walk over the members must count what jansson counted, a second scan of every span must
- * accept it, and request parsing must stay inside its input (ASan) and rewrite to what parses again. */
+ * json_scan.h documents. Then a walk over the members must count what jansson counted, and a second scan of every span must
+ * accept it. */
 #include "base/json_scan.h"
-#include "dialect/openai.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -66,34 +65,9 @@ static void members(const char *text, size_t len, json_t *want)
 	}
 }
 
-static void request(const char *text, size_t len)
-{
-	static const enum tg_route routes[] = {TG_ROUTE_CHAT_COMPLETIONS, TG_ROUTE_EMBEDDINGS};
-
-	for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
-		struct buf out = BUF_INIT;
-		struct openai_request q, again;
-		const char *param = NULL;
-		struct err err;
-
-		if (openai_parse_request(routes[i], text, len, &q, &param, &err) < 0)
-			continue;
-		REQUIRE(openai_rewrite_request(&q, text, len, "up\"stream", &out, &err) == 0);
-		REQUIRE(json_scan_object(out.data, out.len, NULL, 0, NULL) == 0);
-		/* The upstream's name now has an escape, so only a name without one reads back. */
-		buf_reset(&out);
-		REQUIRE(openai_rewrite_request(&q, text, len, "up", &out, &err) == 0);
-		REQUIRE(openai_parse_request(routes[i], out.data, out.len, &again, &param, &err) == 0);
-		REQUIRE(again.model_len == 2 && again.stream == q.stream && again.include_usage == q.stream);
-		REQUIRE(again.max_output_tokens == q.max_output_tokens);
-		buf_done(&out);
-	}
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const char *text = (const char *)data;
-	struct usage usage;
 	struct json_fault fault = {.at = 0};
 	struct json_span v;
 	json_error_t jerr;
@@ -113,7 +87,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		members(text, size, want);
 	}
 	json_decref(want);
-	request(text, size);
-	(void)!openai_answer_usage(text, size, &usage);
 	return 0;
 }

@@ -191,9 +191,9 @@ static int decode_delta(struct dialect_stream *s, unsigned choice, const struct 
 	return rc;
 }
 
-static int decode_finish(struct dialect_stream *s, unsigned choice, const struct json_span *reason)
+static int finish_choice(struct dialect_stream *s, unsigned choice, enum chat_finish finish)
 {
-	struct chat_event ev = {.kind = CHAT_EV_FINISH, .choice = choice, .finish = openai_finish_of(reason)};
+	struct chat_event ev = {.kind = CHAT_EV_FINISH, .choice = choice, .finish = finish};
 	int rc;
 
 	if (s->finished_bits[choice / 64] >> choice % 64 & 1)
@@ -201,6 +201,18 @@ static int decode_finish(struct dialect_stream *s, unsigned choice, const struct
 	rc = end_tool(s, choice);
 	s->complete |= wire_finish(s, choice);
 	return rc < 0 ? rc : wire_emit(s, &ev);
+}
+
+/* [DONE]: a server that left a reason out has come to an end all the same, and other wires want one. */
+static int decode_done(struct dialect_stream *s)
+{
+	struct openai_chat_decoder *d = wire_decoder(s);
+	int rc = 0;
+
+	d->done = s->complete = true;
+	for (unsigned i = 0; rc == 0 && i < s->opts.choices && i < SCAN_CHOICES_MAX; i++)
+		rc = finish_choice(s, i, CHAT_FINISH_STOP);
+	return rc;
 }
 
 static int decode_choice(struct dialect_stream *s, const struct json_span *choice)
@@ -217,7 +229,7 @@ static int decode_choice(struct dialect_stream *s, const struct json_span *choic
 	if (wire_given(&m[DELTA].value))
 		rc = decode_delta(s, (unsigned)index, &m[DELTA].value);
 	if (rc == 0 && wire_given(&m[REASON].value))
-		rc = decode_finish(s, (unsigned)index, &m[REASON].value);
+		rc = finish_choice(s, (unsigned)index, openai_finish_of(&m[REASON].value));
 	return rc;
 }
 
@@ -231,10 +243,8 @@ int openai_chat_decode(struct dialect_stream *s, const struct wire_event *ev)
 	struct json_iter it;
 	int rc = 0;
 
-	if (is_done(ev)) {
-		d->done = s->complete = true;
-		return 0;
-	}
+	if (is_done(ev))
+		return decode_done(s);
 	if (json_scan_object(ev->data, ev->len, m, FIELDS, NULL) < 0)
 		return ERR_PROTO;
 	if (wire_given(&m[ERROR].value))

@@ -78,6 +78,8 @@ const struct recorded_stream recorded_openai[] = {
 	 .summary = "0:|stop"},
 	{"malformed usage", WIRE_OPENAI_CHAT, ROLE STOP USAGE("\"prompt_tokens\":\"1\",\"completion_tokens\":2") DONE,
 	 .complete = true, .usage_malformed = true, .summary = "0:|stop"},
+	{"[DONE] without a reason", WIRE_OPENAI_CHAT, ROLE CHUNK(0, "{\"content\":\"Hi\"}", "null") DONE,
+	 .complete = true, .summary = "0:Hi|stop"},
 	{"truncated between events", WIRE_OPENAI_CHAT, ROLE CHUNK(0, "{\"content\":\"Hi\"}", "null"),
 	 .summary = "0:Hi|"},
 	{"truncated in an event", WIRE_OPENAI_CHAT,
