@@ -1,6 +1,6 @@
 #include "gateway/enforce.h"
 
-#include "dialect/openai.h"
+#include "dialect/dialect.h"
 
 #include <string.h>
 
@@ -112,12 +112,16 @@ int enforce_policy(struct kernel *k, const struct rulebook *book, const struct e
 
 int enforce_answers(struct kernel *k, struct err *err)
 {
-	for (unsigned reason = 0; reason < TG_REASON_COUNT; reason++) {
+	for (unsigned i = 0; i < TG_DIALECT_COUNT * TG_REASON_COUNT; i++) {
+		enum tg_dialect dialect = (enum tg_dialect)(i / TG_REASON_COUNT);
+		enum tg_reason reason = (enum tg_reason)(i % TG_REASON_COUNT);
 		struct tg_answer a = {0};
-		int rc = openai_nic_answer((enum tg_reason)reason, &a, err);
+		int rc = dialect_nic_answer(dialect, reason, &a, err);
 
-		if (rc < 0 ||
-		    (a.len && (rc = kernel_set_answer(k, tg_answer_index(TG_DIALECT_OPENAI, reason), &a, err)) < 0))
+		/* Also where there is none: a version before may have left one in the pinned map. */
+		if (rc == 0)
+			rc = kernel_set_answer(k, tg_answer_index(dialect, reason), &a, err);
+		if (rc < 0)
 			return rc;
 	}
 	return 0;
