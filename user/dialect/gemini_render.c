@@ -10,13 +10,16 @@
 #include <string.h>
 
 #define STOPS_MAX 5u
+#define CALLS_KEPT 256u /* more than a model makes in one turn */
 
 struct writer {
 	const struct chat *c;
 	struct buf *out, *ignored;
 	struct dialect_fault *fault;
 	bool signatures;
-	bool first; /* nothing stands in the list under way */
+	bool first;                                /* nothing stands in the list under way */
+	const struct chat_part *calls[CALLS_KEPT]; /* the last ones, in a ring */
+	unsigned n_calls;
 };
 
 static int inexpressible(struct writer *w, enum chat_field f, const char *why)
@@ -86,6 +89,7 @@ static int put_call(struct writer *w, const struct chat_part *p)
 {
 	int rc;
 
+	w->calls[w->n_calls++ % CALLS_KEPT] = p;
 	comma(w);
 	rc = gemini_put_call(w->out, p);
 	if (rc == ERR_INVAL)
@@ -98,19 +102,18 @@ static int put_call(struct writer *w, const struct chat_part *p)
 
 /* ---- results of tools */
 
-/* The name of the function that a result is of: by the last call before it with its id. */
-static struct chat_text function_of(const struct chat *c, const struct chat_part *result)
+/* The name of the function that a result is of: by the last call before it with its id. Calls are answered by the turn
+ * behind them, so that few are looked at, however long the conversation. */
+static struct chat_text function_of(const struct writer *w, const struct chat_part *result)
 {
-	struct chat_text name = {0};
+	unsigned n = w->n_calls < CALLS_KEPT ? w->n_calls : CALLS_KEPT;
 
-	for (const struct chat_message *m = c->messages; m; m = m->next)
-		for (const struct chat_part *p = m->parts; p; p = p->next) {
-			if (p == result)
-				return name.at ? name : result->name;
-			if (p->kind == CHAT_TOOL_CALL && p->id.at && result->id.at && p->id.len == result->id.len &&
-			    memcmp(p->id.at, result->id.at, p->id.len) == 0)
-				name = p->name;
-		}
+	for (unsigned i = 1; i <= n && result->id.at; i++) {
+		const struct chat_part *p = w->calls[(w->n_calls - i) % CALLS_KEPT];
+
+		if (p->id.at && p->id.len == result->id.len && memcmp(p->id.at, result->id.at, p->id.len) == 0)
+			return p->name;
+	}
 	return result->name;
 }
 
@@ -146,7 +149,7 @@ static void put_response(struct writer *w, const struct chat_part *result)
 
 static int put_result(struct writer *w, const struct chat_part *result)
 {
-	struct chat_text name = function_of(w->c, result);
+	struct chat_text name = function_of(w, result);
 
 	if (!name.at)
 		return inexpressible(w, CHAT_F_MESSAGES, "a tool's result answers no call before it");

@@ -460,3 +460,39 @@ Test(responses_request, a_full_arena_is_no_fault_of_the_client)
 	}
 	buf_done(&ignored);
 }
+
+/* In time that grows with the conversation, not with its square. */
+Test(responses_request, results_find_their_calls_in_a_long_conversation)
+{
+	static const struct {
+		unsigned answered; /* the call that the last result is of */
+		int rc;
+		const char *want;
+	} rows[] = {{299, 0, "{\"functionResponse\":{\"id\":\"c299\",\"name\":\"f299\""},
+		    {200, 0, "{\"functionResponse\":{\"id\":\"c200\",\"name\":\"f200\""},
+		    {3, ERR_INVAL, NULL}};
+	const struct dialect_upstream up = {.kind = PROVIDER_GEMINI, .model = "g", .api_version = ""};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct buf body = BUF_INIT, out = BUF_INIT, ignored = BUF_INIT;
+		struct dialect_request q;
+		struct dialect_fault fault;
+		struct arena a = {0};
+
+		buf_puts(&body, "{\"model\":\"m\",\"input\":[" USER);
+		for (unsigned k = 0; k < 300; k++)
+			buf_printf(&body, "," CALL("c%u", "f%u", "{}"), k, k);
+		buf_printf(&body, "," RESULT("c%u", "\"r\"") "]}", rows[i].answered);
+		cr_assert_eq(dialect_request_parse(&target, body.data, body.len, &q, &fault), 0, "%s", fault.err.msg);
+		cr_expect_eq(dialect_request_render(&q, &target, body.data, body.len, &up, &a, &out, &ignored, &fault),
+			     rows[i].rc, "%zu", i);
+		if (rows[i].rc < 0)
+			cr_expect_str_eq(fault.param, "input");
+		else
+			cr_expect(strstr(out.data, rows[i].want), "%s", out.data);
+		buf_done(&body);
+		buf_done(&out);
+		buf_done(&ignored);
+		arena_done(&a);
+	}
+}
