@@ -19,10 +19,13 @@ struct gemini_place {
 /* "contents[0].parts[1].inlineData", cut at DIALECT_PARAM_MAX. */
 void gemini_place_text(const struct gemini_place *p, char ret[DIALECT_PARAM_MAX]);
 
+/* Calls are answered by the turn behind them: of more than a model makes in one turn, the last are looked at, however
+ * long the conversation. */
+#define GEMINI_CALLS_KEPT 256u
 struct gemini_reader {
 	struct chat_reader *r;
 	struct chat *chat;
-	/* Calls seen so far, so that a response without an id finds its own. */
+	/* The last calls seen, so that a response without an id finds its own. */
 	struct gemini_call *calls, **calls_end;
 	unsigned n_calls;
 };

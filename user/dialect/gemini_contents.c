@@ -92,7 +92,8 @@ static int remember_call(struct gemini_reader *g, struct chat_part *p)
 	c->part = p;
 	*g->calls_end = c;
 	g->calls_end = &c->next;
-	g->n_calls++;
+	if (++g->n_calls > GEMINI_CALLS_KEPT)
+		g->calls = g->calls->next;
 	return p->id.at ? 0 : make_id(g, &p->id);
 }
 

@@ -10,15 +10,14 @@
 #include <string.h>
 
 #define STOPS_MAX 5u
-#define CALLS_KEPT 256u /* more than a model makes in one turn */
 
 struct writer {
 	const struct chat *c;
 	struct buf *out, *ignored;
 	struct dialect_fault *fault;
 	bool signatures;
-	bool first;                                /* nothing stands in the list under way */
-	const struct chat_part *calls[CALLS_KEPT]; /* the last ones, in a ring */
+	bool first;                                       /* nothing stands in the list under way */
+	const struct chat_part *calls[GEMINI_CALLS_KEPT]; /* the last ones, in a ring */
 	unsigned n_calls;
 };
 
@@ -89,7 +88,7 @@ static int put_call(struct writer *w, const struct chat_part *p)
 {
 	int rc;
 
-	w->calls[w->n_calls++ % CALLS_KEPT] = p;
+	w->calls[w->n_calls++ % GEMINI_CALLS_KEPT] = p;
 	comma(w);
 	rc = gemini_put_call(w->out, p);
 	if (rc == ERR_INVAL)
@@ -102,14 +101,13 @@ static int put_call(struct writer *w, const struct chat_part *p)
 
 /* ---- results of tools */
 
-/* The name of the function that a result is of: by the last call before it with its id. Calls are answered by the turn
- * behind them, so that few are looked at, however long the conversation. */
+/* The name of the function that a result is of: by the last call before it with its id. */
 static struct chat_text function_of(const struct writer *w, const struct chat_part *result)
 {
-	unsigned n = w->n_calls < CALLS_KEPT ? w->n_calls : CALLS_KEPT;
+	unsigned n = w->n_calls < GEMINI_CALLS_KEPT ? w->n_calls : GEMINI_CALLS_KEPT;
 
 	for (unsigned i = 1; i <= n && result->id.at; i++) {
-		const struct chat_part *p = w->calls[(w->n_calls - i) % CALLS_KEPT];
+		const struct chat_part *p = w->calls[(w->n_calls - i) % GEMINI_CALLS_KEPT];
 
 		if (p->id.at && p->id.len == result->id.len && memcmp(p->id.at, result->id.at, p->id.len) == 0)
 			return p->name;
