@@ -76,7 +76,7 @@ int anthropic_read_members(struct chat_reader *r, const struct place *at, const 
 		if (seen & 1u << i)
 			return anthropic_refuse(r, &here, "given twice");
 		seen |= 1u << i;
-		rc = table[i].read(r, &here, &v, (char *)into + table[i].offset);
+		rc = table[i].read(r, &here, &v, into ? (char *)into + table[i].offset : NULL);
 		if (rc < 0)
 			return rc;
 	}

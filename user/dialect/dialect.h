@@ -12,8 +12,8 @@
  *      malformed one isn't believed, nor is what stood before it: then usage_malformed is set and have_usage isn't.
  *  D4  The end of a stream, without which no client takes it for complete, is held back until dialect_stream_release().
  *  D5  What a client's request says is either said to the provider too, or named: by a 400, or, when it can't change
- * the answer (a hint), in *ret_ignored. D6  Nothing of an answer that isn't one of its wire is passed on as if it were:
- * ERR_PROTO.
+ *      the answer (a hint), in *ret_ignored.
+ *  D6  Nothing of an answer that isn't one of its wire is passed on as if it were: ERR_PROTO.
  */
 #ifndef DIALECT_DIALECT_H
 #define DIALECT_DIALECT_H
@@ -94,13 +94,13 @@ int dialect_request_parse(const struct dialect_target *t, const char *body, size
 struct dialect_upstream {
 	enum provider_kind kind;
 	const char *model; /* its name there */
-	const char
-		*api_version; /* azure: api-version of the deployment paths, "" = the v1 surface; anthropic: of the
-			       * header, "" = 2023-06-01; gemini: "v1" or "v1beta", "" = as the client's, else v1beta */
+	/* azure: api-version of the deployment paths, "" = the v1 surface; anthropic: of the header, "" = 2023-06-01;
+	 * gemini: "v1" or "v1beta", "" = as the client's, else v1beta */
+	const char *api_version;
 };
 /* The wire in which such a provider serves a client's wire; WIRE_NONE: it can't. */
 enum wire dialect_wire_for(enum provider_kind kind, enum wire client);
-/* Method and path (with query), NUL-terminated, appended. */
+/* The path with its query, appended; the method is POST. */
 int dialect_upstream_path(const struct dialect_upstream *u, enum wire wire, const struct dialect_target *t, bool stream,
 			  struct buf *out) MUST_CHECK;
 /* Headers that every request to the provider has, each with CRLF: content type, user agent, credentials. */

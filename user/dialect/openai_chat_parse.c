@@ -2,6 +2,7 @@
 #include "dialect/openai_chat_parse.h"
 
 #include <assert.h>
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 

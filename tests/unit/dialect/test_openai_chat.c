@@ -208,6 +208,8 @@ Test(openai_chat, refused)
 		{BODY(U, ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"defer\":true}}]"),
 		 "tools[0].function.defer"},
 		{BODY(U, ",\"stream_options\":{\"x\":1}"), "stream_options.x"},
+		{BODY(U, ",\"stop\":\"a\",\"sto\\u0070\":\"b\""), "stop"},
+		{BODY("{\"role\":\"user\",\"content\":\"x\",\"content\":\"y\"}", ), "messages[0].content"},
 		/* wrong types */
 		{BODY(U, ",\"temperature\":\"1\""), "temperature"},
 		{BODY(U, ",\"stop\":7"), "stop"},
@@ -422,7 +424,8 @@ Test(openai_chat, answers)
 		buf_done(&out);
 		arena_done(&a);
 	}
-	cr_expect(!dialect_answer_valid(WIRE_OPENAI_CHAT, "{\"error\":{}}", 12)); /* D6 */
+	for (size_t i = 0; i < ARRAY_SIZE(invalid); i++) /* D6 */
+		cr_expect(!dialect_answer_valid(WIRE_OPENAI_CHAT, invalid[i], strlen(invalid[i])), "%s", invalid[i]);
 	cr_expect(!dialect_answer_valid(WIRE_OPENAI_EMBEDDINGS, "{\"choices\":[]}", 14));
 	cr_expect(dialect_answer_valid(WIRE_OPENAI_EMBEDDINGS, "{\"data\":[]}", 11));
 }
