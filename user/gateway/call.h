@@ -126,6 +126,7 @@ struct call {
 	struct buf sent_body, sent_headers;
 	uint64_t forwarded_ns;         /* first attempt */
 	bool reached, reached_earlier; /* some of the request may have got to a provider; in an earlier attempt */
+	bool between;                  /* attempts: the one before has failed, the next isn't sent yet */
 	struct buf ignored;            /* names of hints that the provider's wire can't say */
 	struct dialect_fault *fault;   /* what couldn't be said to the deployment tried last; NULL = nothing */
 	struct call_failure failure;   /* of the attempt before */

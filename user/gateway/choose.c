@@ -3,6 +3,7 @@
 #include "gateway/choose.h"
 
 #include "base/clock.h"
+#include "gateway/attempt.h"
 #include "gateway/breakers.h"
 #include "gateway/isolate.h"
 #include "gateway/refuse.h"
@@ -253,6 +254,12 @@ static void refuse(struct call *c, const struct pick_candidate *p, unsigned n, u
 		refuse_wire(c);
 	else
 		isolate_refuse(c, TG_REASON_BULKHEAD_FULL, RETRY_AFTER_NS);
+}
+
+void choose_undo(struct call *c)
+{
+	give_limits(c, c->deployment);
+	attempt_end(c, ATTEMPT_NEUTRAL);
 }
 
 enum call_step call_choose(struct call *c)

@@ -17,6 +17,10 @@ static inline struct bulkhead_rule choose_rule(const struct faults *f, const str
 	return r;
 }
 
+/* The attempt at c->deployment ends before anything was sent: what it took of the deployment's limits is given back
+ * too.
+ */
+void choose_undo(struct call *c);
 /* Could another deployment have the call, now or after waiting? */
 bool choose_possible(const struct call *c, uint64_t now_ns);
 

@@ -38,6 +38,7 @@ void call_give_up(struct call *c, const struct call_failure *f, enum attempt_out
 		return;
 	}
 	forget_answer(c);
+	c->between = true;
 	call_run(c, CALL_CHOOSE);
 }
 

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/attempt.h"
+#include "gateway/choose.h"
 #include "gateway/deliver.h"
 #include "gateway/failure.h"
 #include "gateway/refuse.h"
@@ -146,7 +147,7 @@ static const struct upstream_events events = {
 /* Something in our own house is missing. */
 static enum call_step no_memory(struct call *c)
 {
-	attempt_end(c, ATTEMPT_NEUTRAL);
+	choose_undo(c);
 	call_error(c, 503, "server_error", "no_memory", NULL, "The gateway is out of memory.");
 	return CALL_DONE;
 }
@@ -154,7 +155,7 @@ static enum call_step no_memory(struct call *c)
 /* The provider can't be tried at all. */
 static enum call_step next_one(struct call *c, const char *why, const char *kind)
 {
-	attempt_end(c, ATTEMPT_NEUTRAL);
+	choose_undo(c);
 	call_log(c, LOG_ERROR, "provider %s: %s", c->deployment->provider->conf->name, why);
 	meters_upstream_error(c, kind);
 	call_run(c, CALL_CHOOSE);
@@ -175,10 +176,10 @@ static int make_request(struct call *c, struct upstream_send *send, enum call_st
 	int rc;
 
 	http_body(c->x, &body, &len);
-	if (!c->sent_body.cap) {
+	if (!c->sent_body.cap)
 		c->sent_body = worker_buf_take(c->w);
+	if (!c->sent_headers.cap)
 		c->sent_headers = worker_buf_take(c->w);
-	}
 	buf_reset(&c->sent_body);
 	buf_reset(&c->ignored);
 	buf_reset(&c->w->scratch);
@@ -194,7 +195,7 @@ static int make_request(struct call *c, struct upstream_send *send, enum call_st
 		if (!c->fault)
 			return no_memory(c), ERR_NOMEM;
 		*c->fault = fault;
-		attempt_end(c, ATTEMPT_NEUTRAL);
+		choose_undo(c);
 		call_run(c, CALL_CHOOSE);
 		return rc;
 	}
@@ -232,11 +233,13 @@ enum call_step call_forward(struct call *c)
 		ledger_hold_forwarded(c->hold, c->rule, c->req.prompt_tokens_estimate, c->req.stream);
 	c->reached_earlier = c->reached;
 	rc = upstream_start(pool->pool, &send, &events, c, &c->upstream, &err); /* never calls back from inside */
+	worker_buf_give(c->w, &c->sent_headers); /* it has its own copy */
 	if (rc < 0) {
 		call_load_end(c);
 		c->crowded |= rc == ERR_FULL;
 		return next_one(c, err.msg, rc == ERR_FULL ? "pool_full" : "connect");
 	}
 	c->reached = true; /* as far as we know */
+	c->between = false;
 	return CALL_WAIT;
 }

@@ -52,7 +52,7 @@ static bool was_served(const struct call *c)
 	if (c->broken)
 		return c->begun &&
 		       (c->mode == CALL_MODE_EVENTS ? c->events.content_bytes > 0 : c->mode == CALL_MODE_RAW);
-	return c->upstream_status == 200 || (c->gone && c->reached && !c->upstream_status);
+	return c->upstream_status == 200 || (c->gone && c->reached && !c->between && !c->upstream_status);
 }
 
 static void find_usage(struct call *c)

@@ -102,18 +102,22 @@ static void on_decided(struct ledger_claim *claim, int rc)
 	call_leave(c);
 }
 
-/* What must be the same for it to be the same call: route and body. */
-static int hash_body(struct call *c, uint8_t out[32], struct err *err)
+/* What must be the same for it to be the same call: what was asked of which model, in which shape. Some of it stands in
+ * the path only (Gemini's and Azure's model, Gemini's stream), and the kept answer is in the client's wire. */
+static int hash_request(struct call *c, uint8_t out[32], struct err *err)
 {
-	uint8_t both[33];
+	struct {
+		uint8_t body[32], model[32], route, stream;
+	} parts = {.route = (uint8_t)c->route, .stream = c->req.stream};
 	const char *body;
 	size_t len;
 	int rc;
 
 	http_body(c->x, &body, &len);
-	rc = crypto_sha256(body, len, both, err);
-	both[32] = (uint8_t)c->route;
-	return rc < 0 ? rc : crypto_sha256(both, sizeof(both), out, err);
+	rc = crypto_sha256(body, len, parts.body, err);
+	if (rc == 0)
+		rc = crypto_sha256(c->req.model, c->req.model_len, parts.model, err);
+	return rc < 0 ? rc : crypto_sha256(&parts, sizeof(parts), out, err);
 }
 
 enum call_step call_claim(struct call *c)
@@ -135,7 +139,7 @@ enum call_step call_claim(struct call *c)
 	if (count != 1 || !key || !key_is_valid(key))
 		return refuse(c, DIALECT_MONEY_IDEMPOTENCY_INVALID, NULL);
 	cc = calloc(1, sizeof(*cc));
-	if (!cc || hash_body(c, cc->claim.body_hash, &err) < 0) {
+	if (!cc || hash_request(c, cc->claim.body_hash, &err) < 0) {
 		free(cc);
 		call_error(c, 503, "server_error", "no_memory", NULL, "The gateway is out of memory.");
 		return CALL_DONE;
@@ -303,6 +307,8 @@ static void keep_answer(struct call *c)
 	}
 	for (size_t i = 0; i < c->n_passed; i++)
 		buf_printf(h, "%s: %s\r\n", c->passed[i].name, c->passed[i].value);
+	if (c->ignored.len)
+		buf_printf(h, "x-tollgate-ignored: %s\r\n", c->ignored.data);
 	c->kept_answer = (struct store_answer){
 		.key = c->claim->key,
 		.status = c->upstream_status,

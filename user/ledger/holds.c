@@ -229,6 +229,9 @@ int ledger_hold_take(struct ledger *l, unsigned lane_index, struct ledger_accoun
 void ledger_hold_forwarded(struct ledger_hold *h, const struct price_rule *rule, uint64_t input_tokens_estimate,
 			   bool stream)
 {
+	/* What another deployment reported, whose answer nobody got, isn't this one's. */
+	atomic_store_explicit(&h->slot->reports, 0, memory_order_relaxed);
+	atomic_store_explicit(&h->slot->delivered, 0, memory_order_relaxed);
 	atomic_store_explicit(&h->slot->rule_id, rule->id, memory_order_relaxed);
 	atomic_store_explicit(&h->slot->input_estimate, input_tokens_estimate, memory_order_relaxed);
 	atomic_store_explicit(&h->slot->phase, SLOT_FORWARDED | (stream ? SLOT_STREAM : 0), memory_order_release);
