@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define BLOCK_MIN 4096u
+#define BLOCK_MIN 1024u
 
 struct arena_block {
 	struct arena_block *next;
