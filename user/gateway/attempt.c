@@ -2,6 +2,7 @@
 #include "gateway/attempt.h"
 
 #include "base/clock.h"
+#include "base/num.h"
 #include "gateway/breakers.h"
 #include "gateway/choose.h"
 #include "gateway/isolate.h"
@@ -107,9 +108,10 @@ void attempt_cool(struct call *c, uint64_t for_ns, bool quota)
 								     memory_order_relaxed, memory_order_relaxed))
 		;
 	if (quota && !atomic_exchange(&h->quota_exhausted, true)) { /* told once, until it has served again */
-		char detail[96];
+		char detail[64], duration[32];
 
-		snprintf(detail, sizeof(detail), "left alone for %llu s", (unsigned long long)(for_ns / 1000000000u));
+		num_format_duration(for_ns, duration);
+		snprintf(detail, sizeof(detail), "left alone for %s", duration);
 		atomic_fetch_add_explicit(&h->quota_times, 1, memory_order_relaxed);
 		health_event_add(c->w->gw->health, h, HEALTH_QUOTA_EXHAUSTED, clock_wall_ms(), detail);
 	}

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/num.h"
 #include "gateway/isolate.h"
 
 #include <stdio.h>
@@ -12,16 +13,15 @@
 
 static void detail_of(const struct breaker_change *ch, char *to, size_t size)
 {
-	char open[48] = "";
+	char open[32];
 
-	if (ch->to != BREAKER_OPEN) {
+	if (ch->to != BREAKER_OPEN || !ch->open_ns) { /* forced open: for no time of its own */
 		snprintf(to, size, "%s", ch->why);
 		return;
 	}
-	if (ch->open_ns)
-		snprintf(open, sizeof(open), "; open for %llu ms", (unsigned long long)(ch->open_ns / 1000000u));
-	snprintf(to, size, "%s (%u in a row, %u of %u in the window)%s", ch->why, ch->consecutive, ch->failed,
-		 ch->total, open);
+	num_format_duration(ch->open_ns, open);
+	snprintf(to, size, "%s (%u in a row, %u of %u calls of the window failed); open for %s", ch->why,
+		 ch->consecutive, ch->failed, ch->total, open);
 }
 
 void breakers_changed(struct gateway *gw, struct health *h, const struct breaker_change *change, uint64_t now_ns)

@@ -167,6 +167,15 @@ static void refuse_method(struct call *c)
 			"This method isn't allowed here.");
 }
 
+/* Nothing is served there. In Google's API what is done with a model stands behind its name (":countTokens"): a method
+ * that isn't known is no model's name. */
+static bool is_unknown(const struct dialect_target *t, enum tg_method method)
+{
+	return t->route == TG_ROUTE_NONE || t->route == TG_ROUTE_BATCH ||
+	       (t->route == TG_ROUTE_MODELS && method == TG_METHOD_POST && t->model &&
+		memchr(t->model, ':', t->model_len));
+}
+
 /* True: the request goes on. A path that names a route badly is refused where the request is parsed: strangers are told
  * first that they are strangers. */
 static bool find_route(struct call *c)
@@ -183,7 +192,7 @@ static bool find_route(struct call *c)
 		if (!c->target_error)
 			c->target_error = "The path is malformed.";
 	}
-	if (c->target.route == TG_ROUTE_NONE || c->target.route == TG_ROUTE_BATCH) {
+	if (is_unknown(&c->target, method_of(http_method(c->x)))) {
 		meters_verdict(c, TG_VERDICT_ANSWER, TG_REASON_UNKNOWN_ROUTE);
 		call_refuse(c, TG_REASON_UNKNOWN_ROUTE, NULL);
 		return false;
