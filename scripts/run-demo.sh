@@ -36,8 +36,8 @@ limits:
 # What the provider charges per million tokens; what tenants pay is made of it by the default margins (docs/pricing.md).
 prices:
   costs:
-    - {provider: sim, model: "text-embedding-*", input: 0.02, output: 0}
-    - {provider: sim, model: "*", input: 0.15, cached_input: 0.075, output: 0.60}
+    - {provider: "*", model: "text-embedding-*", input: 0.02, output: 0}
+    - {provider: "*", model: "*", input: 0.15, cached_input: 0.075, output: 0.60}
 POLICY
 cat >"$dir/tollgated.yaml" <<CONFIG
 listen:
@@ -51,10 +51,15 @@ kernel:
   pin_dir: $pin_dir
   interfaces:
     - {name: lo, mode: generic}
+# One simulator plays them all.
 providers:
   sim: {kind: openai, base_url: "http://127.0.0.1:$sim", api_key: "env:TOLLGATE_DEMO_PROVIDER_KEY"}
+  sim-anthropic: {kind: anthropic, base_url: "http://127.0.0.1:$sim", api_key: "env:TOLLGATE_DEMO_PROVIDER_KEY"}
+  sim-gemini: {kind: gemini, base_url: "http://127.0.0.1:$sim", api_key: "env:TOLLGATE_DEMO_PROVIDER_KEY"}
 models:
   gpt-4o-mini: {deployments: [{provider: sim, model: gpt-4o-mini}]}
+  claude-sonnet: {deployments: [{provider: sim-anthropic}]}
+  gemini-flash: {deployments: [{provider: sim-gemini}]}
   text-embedding-3-small: {deployments: [{provider: sim, model: text-embedding-3-small}]}
 CONFIG
 mkdir -p "$dir/state"
@@ -81,6 +86,11 @@ Tollgate is running. A request through it (limit: 10 a minute, then 429 from the
 
   curl -i http://127.0.0.1:$port/v1/chat/completions -H 'Authorization: Bearer $key' -H 'Content-Type: application/json' -d '{"model":"gpt-4o-mini","messages":[{"role":"user","content":"Hello"}]}'
 
+Any model in any dialect; here one of Anthropic's asked as OpenAI's SDK would, and OpenAI's as Anthropic's would:
+
+  curl http://127.0.0.1:$port/v1/chat/completions -H 'Authorization: Bearer $key' -d '{"model":"claude-sonnet","messages":[{"role":"user","content":"Hello"}]}'
+  curl http://127.0.0.1:$port/v1/messages -H 'x-api-key: $key' -d '{"model":"gpt-4o-mini","max_tokens":100,"messages":[{"role":"user","content":"Hello"}]}'
+
 Beside it:
 
   export TOLLGATE_SOCKET=$dir/control.sock
@@ -89,6 +99,7 @@ Beside it:
   $build/tollctl explain $key
   $build/tollctl account show demo
   $build/tollctl usage list --tenant demo
+  $build/tollctl breaker list
   $build/tollctl bill explain REQUEST   # the x-request-id of an answer
   curl http://127.0.0.1:$control/metrics
 
