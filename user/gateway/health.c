@@ -52,7 +52,7 @@ struct health *health_find(const struct health_registry *r, const char *id)
 	return NULL;
 }
 
-/* A2. Who is waited for or inside has a call, which has its catalog. */
+/* I2. Who is waited for or inside has a call, which has its catalog. */
 static bool is_droppable(struct health *h)
 {
 	struct breaker_saved s;

@@ -5,9 +5,9 @@
  * everybody, and freed only in health_take when nobody holds them (the registry is bounded) and at the end.
  *
  * Invariants (tests cite them):
- *  A1  An identity has one entry as long as anybody refers to it, and the same one after a reload.
- *  A2  An entry that a catalog refers to, or that an operator has forced, is never dropped.
- *  A3  An event is told once, in order; when more happen than fit they are counted as lost. */
+ *  I1  An identity has one entry as long as anybody refers to it, and the same one after a reload.
+ *  I2  An entry that a catalog refers to, or that an operator has forced, is never dropped.
+ *  I3  An event is told once, in order; when more happen than fit they are counted as lost. */
 #ifndef GATEWAY_HEALTH_H
 #define GATEWAY_HEALTH_H
 

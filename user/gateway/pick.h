@@ -1,8 +1,8 @@
 /* Which of several deployments gets a call. Pure: what is known of them and the dice are arguments.
  *
  * Invariants (tests cite them):
- *  E1  Of those that can be had, one of the best priority is taken.
- *  E2  Among equals calls spread by weight: the first of two draws by weight stands, unless the second is clearly less
+ *  Z1  Of those that can be had, one of the best priority is taken.
+ *  Z2  Among equals calls spread by weight: the first of two draws by weight stands, unless the second is clearly less
  *      busy for its weight, or clearly faster. */
 #ifndef GATEWAY_PICK_H
 #define GATEWAY_PICK_H

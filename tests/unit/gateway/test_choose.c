@@ -1,4 +1,4 @@
-/* Goal: pick.h's E1 and E2, and why nothing is left. Method: candidates as tables; dice from a generator with a fixed
+/* Goal: pick.h's Z1 and Z2, and why nothing is left. Method: candidates as tables; dice from a generator with a fixed
  * seed, so that shares are the same in each run. */
 #include "gateway/pick.h"
 
@@ -47,7 +47,7 @@ Test(pick, none_and_one)
 	cr_expect_eq(pick_one(c, 3, PICK_FREE, UINT64_MAX), 1);
 }
 
-/* E1: whatever the weights, the queues and the order they stand in. */
+/* Z1: whatever the weights, the queues and the order they stand in. */
 Test(pick, the_best_priority_first)
 {
 	struct pick_candidate c[] = {{.weight = 1000, .priority = 7},
@@ -64,7 +64,7 @@ Test(pick, the_best_priority_first)
 	cr_expect_eq(pick_one(c, 5, PICK_FREE, dice()), 0, "a lower tier when the better ones can't be had");
 }
 
-/* E2 */
+/* Z2 */
 Test(pick, equals_by_weight)
 {
 	struct pick_candidate c[] = {{.weight = 9}, {.weight = 1}};

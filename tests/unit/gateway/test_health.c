@@ -1,4 +1,4 @@
-/* Goal: health.h's A1 to A3, routes.h's Q1, breakers listed, forced and kept, tenants' bulkheads by the policy in
+/* Goal: health.h's I1 to I3, routes.h's Q1, breakers listed, forced and kept, tenants' bulkheads by the policy in
  * force. Method: a gateway in memory mode with catalogs from text; breakers are moved as calls move them. */
 #include "base/clock.h"
 #include "gateway/breakers.h"
@@ -131,7 +131,7 @@ static struct told tick(void)
 	return t;
 }
 
-/* A1 */
+/* I1 */
 Test(health, one_entry_for_all_models_and_over_reloads)
 {
 	struct health *x, *y;
@@ -161,7 +161,7 @@ static int take(const char *provider, const char *model, struct health **ret)
 	return health_take(gw->health, provider, model, ret, &err);
 }
 
-/* A2 */
+/* I2 */
 Test(health, full_of_what_is_needed)
 {
 	struct health *h = NULL, *forced;
@@ -203,7 +203,7 @@ Test(health, names_have_a_bound)
 	cr_expect_eq(take("p", name, &h), ERR_RANGE);
 }
 
-/* Q1, and A3 along with it. */
+/* Q1, and I3 along with it. */
 Test(health, a_route_is_marked_while_all_that_serve_it_are_open)
 {
 	uint64_t now = clock_mono_ns();
