@@ -151,11 +151,28 @@ static int scan_message(const char *body, size_t len, struct json_member m[M_FIE
 	return 0;
 }
 
+static bool block_valid(const struct json_span *block)
+{
+	enum { TYPE, TEXT, FIELDS };
+	struct json_member m[FIELDS] = {[TYPE] = {.name = "type"}, [TEXT] = {.name = "text"}};
+
+	return block->type == JSON_SPAN_OBJECT && json_scan_object(block->at, block->len, m, FIELDS, NULL) == 0 &&
+	       m[TYPE].value.type == JSON_SPAN_STRING &&
+	       (!json_string_is(&m[TYPE].value, "text") || m[TEXT].value.type == JSON_SPAN_STRING);
+}
+
 bool anthropic_answer_valid(const char *body, size_t len)
 {
 	struct json_member m[M_FIELDS];
+	struct json_iter it;
+	struct json_span v;
 
-	return scan_message(body, len, m) == 0;
+	if (scan_message(body, len, m) < 0 || json_iter_init(&it, &m[M_CONTENT].value) < 0)
+		return false;
+	while (json_iter_next(&it, NULL, &v) == 1)
+		if (!block_valid(&v))
+			return false;
+	return true;
 }
 
 /* One block of an answer: text and calls of the client's tools. Thinking may come unasked and has no place elsewhere;

@@ -246,13 +246,50 @@ int gemini_answer_parse(struct arena *a, const char *body, size_t len, struct ch
 	return 0;
 }
 
+/* Absent, or an array of such. */
+static bool all_valid(const struct json_span *array, bool (*valid)(const struct json_span *v))
+{
+	struct json_span v;
+	struct json_iter it;
+
+	if (!wire_given(array))
+		return true;
+	if (array->type != JSON_SPAN_ARRAY || json_iter_init(&it, array) < 0)
+		return false;
+	while (json_iter_next(&it, NULL, &v) == 1)
+		if (!valid(&v))
+			return false;
+	return true;
+}
+
+static bool part_valid(const struct json_span *v)
+{
+	struct json_member text = {.name = "text"};
+
+	return v->type == JSON_SPAN_OBJECT && json_scan_object(v->at, v->len, &text, 1, NULL) == 0 &&
+	       (!wire_given(&text.value) || text.value.type == JSON_SPAN_STRING);
+}
+
+static bool candidate_valid(const struct json_span *v)
+{
+	struct json_member content = {.name = "content"}, parts = {.name = "parts"};
+
+	if (v->type != JSON_SPAN_OBJECT || json_scan_object(v->at, v->len, &content, 1, NULL) < 0)
+		return false;
+	if (!wire_given(&content.value))
+		return true;
+	return content.value.type == JSON_SPAN_OBJECT &&
+	       json_scan_object(content.value.at, content.value.len, &parts, 1, NULL) == 0 &&
+	       all_valid(&parts.value, part_valid);
+}
+
 bool gemini_answer_valid(const char *body, size_t len)
 {
 	struct json_member m[FIELDS] = ANSWER_MEMBERS;
 
-	if (json_scan_object(body, len, m, FIELDS, NULL) < 0)
+	if (json_scan_object(body, len, m, FIELDS, NULL) < 0 || !all_valid(&m[CANDIDATES].value, candidate_valid))
 		return false;
-	return (m[CANDIDATES].value.type == JSON_SPAN_ARRAY && !json_is_empty(&m[CANDIDATES].value)) ||
+	return (wire_given(&m[CANDIDATES].value) && !json_is_empty(&m[CANDIDATES].value)) ||
 	       m[FEEDBACK].value.type == JSON_SPAN_OBJECT;
 }
 

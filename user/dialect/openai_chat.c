@@ -127,11 +127,31 @@ static int splice(const struct dialect_request *q, const char *body, size_t len,
 
 /* ---- whole answers */
 
+static bool choice_valid(const struct json_span *v)
+{
+	struct json_member message = {.name = "message"}, content = {.name = "content"};
+
+	if (v->type != JSON_SPAN_OBJECT || json_scan_object(v->at, v->len, &message, 1, NULL) < 0 ||
+	    message.value.type != JSON_SPAN_OBJECT ||
+	    json_scan_object(message.value.at, message.value.len, &content, 1, NULL) < 0)
+		return false;
+	return !wire_given(&content.value) || content.value.type == JSON_SPAN_STRING ||
+	       content.value.type == JSON_SPAN_ARRAY;
+}
+
 static bool answer_valid(const char *body, size_t len)
 {
 	struct json_member m = {.name = "choices"};
+	struct json_iter it;
+	struct json_span v;
 
-	return json_scan_object(body, len, &m, 1, NULL) == 0 && m.value.type == JSON_SPAN_ARRAY;
+	if (json_scan_object(body, len, &m, 1, NULL) < 0 || m.value.type != JSON_SPAN_ARRAY ||
+	    json_is_empty(&m.value) || json_iter_init(&it, &m.value) < 0)
+		return false;
+	while (json_iter_next(&it, NULL, &v) == 1)
+		if (!choice_valid(&v))
+			return false;
+	return true;
 }
 
 static int usage(const struct json_span *v, struct usage *ret, bool *ret_inconsistent)

@@ -15,8 +15,11 @@
 #include <string.h>
 #include <strings.h>
 
-/* Larger answers are passed on as they come, without a look at their usage. */
+/* Larger answers are passed on as they come, with a look at their ends only. */
 #define ANSWER_BUFFER_MAX ((size_t)4 << 20)
+
+/* Of an error more isn't read: a page without end would keep the call from being served elsewhere. */
+#define ERROR_BUFFER_MAX ((size_t)64 << 10)
 
 /* The head and the error event get out before the reset; a reset in the same breath would overtake them. */
 #define CUT_AFTER_NS 20000000u
@@ -173,18 +176,6 @@ static void raw_begin(struct call *c)
 	c->tail = calloc(1, sizeof(*c->tail)); /* without it: no usage, an estimate stands in */
 }
 
-static void raw_feed(struct call *c, const char *data, size_t len)
-{
-	if (c->tail)
-		dialect_tail_feed(c->tail, data, len);
-	if (c->hold) { /* before it is written, as feed_events */
-		c->body_bytes += len;
-		ledger_hold_delivered(c->hold, call_estimate(c).output_tokens);
-		c->body_bytes -= len;
-	}
-	stream_write(c, data, len);
-}
-
 /* What came isn't what an API of this wire answers. */
 static void malformed(struct call *c, const char *why)
 {
@@ -197,6 +188,48 @@ static void malformed(struct call *c, const char *why)
 	meters_upstream_error(c, "protocol");
 	call_log(c, LOG_WARN, "provider %s: %s", c->deployment->provider->conf->name, why);
 	call_give_up(c, &f, ATTEMPT_FAILURE);
+}
+
+/* V1, as far as it can be seen of an answer that isn't kept: it is an object from its first byte to its last. */
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static bool raw_begins_well(const char *data, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && is_blank(data[n]))
+		n++;
+	return n == len || data[n] == '{';
+}
+
+static bool raw_ends_well(const struct dialect_tail *t)
+{
+	size_t n = t ? t->len : 0;
+
+	while (n && is_blank(t->text[n - 1]))
+		n--;
+	return !t || (n && t->text[n - 1] == '}');
+}
+
+/* False: that was its end. */
+static bool raw_feed(struct call *c, const char *data, size_t len)
+{
+	if (!c->begun && !raw_begins_well(data, len)) {
+		malformed(c, "the answer is none of its API");
+		return false;
+	}
+	if (c->tail)
+		dialect_tail_feed(c->tail, data, len);
+	if (c->hold) { /* before it is written, as feed_events */
+		c->body_bytes += len;
+		ledger_hold_delivered(c->hold, call_estimate(c).output_tokens);
+		c->body_bytes -= len;
+	}
+	stream_write(c, data, len);
+	return true;
 }
 
 /* Of a 200: NULL, or what is wrong with its head. */
@@ -285,8 +318,9 @@ static void feed_events(struct call *c, const char *data, size_t len)
 static void go_raw(struct call *c, const char *data, size_t len)
 {
 	raw_begin(c);
-	raw_feed(c, c->answer.data, c->answer.len);
-	raw_feed(c, data, len);
+	if (!raw_feed(c, c->answer.data, c->answer.len))
+		return;
+	(void)raw_feed(c, data, len);
 	buf_done(&c->answer);
 }
 
@@ -301,6 +335,17 @@ static bool drain_goes_on(struct call *c, size_t len)
 	return false;
 }
 
+/* An error page of megabytes: the first part will do, and isn't passed on. */
+static void error_overflows(struct call *c)
+{
+	if (c->upstream)
+		upstream_cancel(take_ptr(&c->upstream));
+	call_load_end(c);
+	c->upstream_done_ns = clock_mono_ns();
+	buf_reset(&c->answer);
+	call_run(c, CALL_DELIVER);
+}
+
 void deliver_body(struct call *c, const char *data, size_t len)
 {
 	if (c->gone && !drain_goes_on(c, len))
@@ -308,9 +353,9 @@ void deliver_body(struct call *c, const char *data, size_t len)
 	if (c->mode == CALL_MODE_EVENTS) {
 		feed_events(c, data, len);
 	} else if (c->mode == CALL_MODE_RAW) {
-		raw_feed(c, data, len);
-	} else if (c->upstream_status != 200 && c->answer.len + len > ANSWER_BUFFER_MAX) {
-		; /* an error page of megabytes: the first part will do, and it isn't passed on */
+		(void)raw_feed(c, data, len);
+	} else if (c->upstream_status != 200 && c->answer.len + len > ERROR_BUFFER_MAX) {
+		error_overflows(c);
 	} else if (c->answer.len + len <= ANSWER_BUFFER_MAX && buf_append(&c->answer, data, len) == 0) {
 		; /* goes on being collected */
 	} else if (c->wire == c->target.wire) {
@@ -441,6 +486,11 @@ enum call_step call_deliver(struct call *c)
 		return call_provider_refused(c);
 	if (c->mode == CALL_MODE_BUFFER)
 		return end_answer(c);
+	if (!raw_ends_well(c->tail)) {
+		meters_upstream_error(c, "protocol");
+		deliver_failed(c, ERR_PROTO);
+		return CALL_DONE;
+	}
 	attempt_end(c, ATTEMPT_SUCCESS);
 	return CALL_NEXT;
 }

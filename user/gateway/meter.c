@@ -24,11 +24,22 @@ struct usage call_estimate(const struct call *c)
 	return (struct usage){.input_tokens = c->req.prompt_tokens_estimate, .output_tokens = output};
 }
 
+/* Did the client get anything of an answer, or would it have, had it stayed? */
+static bool was_served(const struct call *c)
+{
+	if (c->broken)
+		return c->begun &&
+		       (c->mode == CALL_MODE_EVENTS ? c->events.content_bytes > 0 : c->mode == CALL_MODE_RAW);
+	return c->upstream_status == 200 || (c->gone && c->reached && !c->between && !c->upstream_status);
+}
+
 /* 0, ERR_NOT_FOUND (no report) or ERR_INVAL (one that can't be believed). */
 static int read_report(struct call *c, struct usage *ret, bool *ret_inconsistent)
 {
 	switch (c->mode) {
 	case CALL_MODE_EVENTS:
+		if (c->broken && !was_served(c))
+			return ERR_NOT_FOUND; /* a report, and nothing that it would be the price of */
 		*ret = c->events.usage;
 		*ret_inconsistent = c->events.usage_inconsistent;
 		return c->events.usage_malformed ? ERR_INVAL : c->events.have_usage ? 0 : ERR_NOT_FOUND;
@@ -44,15 +55,6 @@ static int read_report(struct call *c, struct usage *ret, bool *ret_inconsistent
 		break;
 	}
 	return ERR_NOT_FOUND;
-}
-
-/* Did the client get anything of an answer, or would it have, had it stayed? */
-static bool was_served(const struct call *c)
-{
-	if (c->broken)
-		return c->begun &&
-		       (c->mode == CALL_MODE_EVENTS ? c->events.content_bytes > 0 : c->mode == CALL_MODE_RAW);
-	return c->upstream_status == 200 || (c->gone && c->reached && !c->between && !c->upstream_status);
 }
 
 static void find_usage(struct call *c)

@@ -19,7 +19,7 @@
 #define HTTP_PROGRESS_BYTES 16384u
 /* A declared body up to this size is read and dropped when `head` refuses, so that the connection stays usable. */
 #define HTTP_SWALLOW_BYTES (64u << 10)
-/* Beyond stream_buffer_bytes by this much (a producer that doesn't pause) the stream is aborted. */
+/* Beyond what was queued when the producer was asked to pause by this much the stream is aborted. */
 #define HTTP_STREAM_SLACK_BYTES (256u << 10)
 /* Room in libmicrohttpd's pool beside the request's head: header records, and the answer's head. */
 #define HTTP_POOL_EXTRA_BYTES 2048u
@@ -104,6 +104,7 @@ struct http_exchange {
 	bool answered; /* respond or stream_begin was called */
 	bool straight; /* respond writes to the socket, not through libmicrohttpd */
 	bool streaming, ended, direct, paused;
+	size_t paused_len; /* of the queue, when the producer was asked to pause */
 	bool aborted, gone;
 	bool close_after;
 

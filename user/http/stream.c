@@ -7,7 +7,8 @@
  * request as ever.
  *
  * H3: the queue holds what the client hasn't taken. Above stream_buffer_bytes the producer is asked to pause, at a
- * quarter it is told to go on; one that doesn't pause is cut off HTTP_STREAM_SLACK_BYTES later. */
+ * quarter it is told to go on; one that doesn't pause is cut off HTTP_STREAM_SLACK_BYTES later. A single write may be of
+ * any size: an event is, and who made it has held it anyway. */
 #include "http/internal.h"
 
 #include <errno.h>
@@ -126,11 +127,13 @@ static int pressure(struct http_exchange *x)
 
 	if (x->out.len <= limit)
 		return 0;
-	if (x->out.len > limit + HTTP_STREAM_SLACK_BYTES) {
+	if (!x->paused) {
+		x->paused = true;
+		x->paused_len = x->out.len;
+	} else if (x->out.len > x->paused_len + HTTP_STREAM_SLACK_BYTES) {
 		stream_abort(x);
 		return ERR_FULL;
 	}
-	x->paused = true;
 	return 1;
 }
 

@@ -178,13 +178,19 @@ void conn_park(struct conn *c)
 		return;
 }
 
-struct conn *conn_unpark(struct upstream_pool *p)
+/* What came since it was parked may not have been told yet: in one batch of events ours can stand behind that of the
+ * client who is served now. He must not get it for an answer. */
+struct conn *conn_unpark_quiet(struct upstream_pool *p)
 {
-	struct conn *c = p->idle_newest;
+	struct conn *c;
 
-	if (c) {
+	while ((c = p->idle_newest)) {
 		idle_unlink(c);
-		c->state = CONN_READY;
+		if (!c->hup && conn_quiet(c)) {
+			c->state = CONN_READY;
+			break;
+		}
+		conn_close(c);
 	}
 	return c;
 }

@@ -77,7 +77,7 @@ int conn_open(struct upstream_pool *p, struct upstream_request *r, struct err *e
 void conn_close(struct conn *c);
 /* Give the connection to the pool's idle list, or take the most recent from there. */
 void conn_park(struct conn *c);
-struct conn *conn_unpark(struct upstream_pool *p);
+struct conn *conn_unpark_quiet(struct upstream_pool *p); /* U3; others are closed */
 struct conn *conn_unpark_oldest(struct upstream_pool *p); /* to be closed; there must be one */
 /* Bytes, or CONN_AGAIN, CONN_EOF (clean), CONN_BROKEN. */
 long conn_recv(struct conn *c, char *data, size_t len);
@@ -120,6 +120,7 @@ struct upstream_pool {
 	struct resolver *resolver;
 	struct upstream_addrs addrs;
 	unsigned addr_good; /* the one that worked last */
+	char unresolved[160]; /* why there is no address; "" = not known yet */
 	bool closing;
 	struct conn *idle_newest, *idle_oldest, *conns_free;
 	struct upstream_request *requests, *requests_free;
@@ -132,8 +133,8 @@ struct upstream_pool {
 void request_connected(struct upstream_request *r);
 void request_connect_failed(struct upstream_request *r, const char *why);
 void request_io(struct upstream_request *r, uint32_t events);
-/* Names have been resolved, or not (`why`): requests that wait for that go on. */
-void requests_resolved(struct upstream_pool *p, const char *why);
+/* Names have been resolved, or not: requests that wait for that go on. */
+void requests_resolved(struct upstream_pool *p);
 /* Calls `failed`, or sends again if U2 lets it. */
 void request_fail(struct upstream_request *r, int code, const char *msg);
 

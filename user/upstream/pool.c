@@ -16,7 +16,8 @@ static void on_resolved(void *arg, const struct upstream_addrs *addrs, const cha
 	p->addrs = *addrs;
 	if (p->addr_good >= p->addrs.count)
 		p->addr_good = 0;
-	requests_resolved(p, why);
+	snprintf(p->unresolved, sizeof(p->unresolved), "cannot resolve %.100s: %s", p->url.host, why);
+	requests_resolved(p);
 }
 
 static uint64_t idle_due_ns(const struct upstream_pool *p, const struct conn *c)

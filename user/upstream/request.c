@@ -189,16 +189,19 @@ static void request_connect(struct upstream_request *r)
 		connect_try(r);
 		return;
 	}
+	/* The name is looked up again in the background; who waited for that would wait in vain most times. */
+	if (p->unresolved[0]) {
+		fail_later(r, ERR_IO, p->unresolved);
+		return;
+	}
 	r->state = REQ_RESOLVING;
 	deadline_set(r, r->connect_deadline_ns, "the provider's address");
 }
 
-void requests_resolved(struct upstream_pool *p, const char *why)
+void requests_resolved(struct upstream_pool *p)
 {
 	struct upstream_request *next;
-	char msg[160];
 
-	snprintf(msg, sizeof(msg), "cannot resolve %.100s: %s", p->url.host, why);
 	for (struct upstream_request *r = p->requests; r; r = next) {
 		next = r->next;
 		if (r->state != REQ_RESOLVING)
@@ -206,7 +209,7 @@ void requests_resolved(struct upstream_pool *p, const char *why)
 		if (p->addrs.count)
 			connect_try(r);
 		else
-			fail_later(r, ERR_IO, msg);
+			fail_later(r, ERR_IO, p->unresolved);
 	}
 }
 
@@ -520,7 +523,7 @@ int upstream_start(struct upstream_pool *p, const struct upstream_send *send, co
 		request_recycle(r);
 		return rc;
 	}
-	r->conn = conn_unpark(p);
+	r->conn = conn_unpark_quiet(p);
 	if (r->conn) {
 		r->conn->req = r;
 		p->stats.reused++;

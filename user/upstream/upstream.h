@@ -6,7 +6,8 @@
  *      upstream_cancel() returns.
  *  U2  A request is sent again (once) only when it went out on a pooled connection that the peer closed before
  *      any byte of an answer, and nothing was delivered.
- *  U3  A connection returns to the pool only after a complete, well-framed answer without surplus bytes.
+ *  U3  A connection returns to the pool only after a complete, well-framed answer without surplus bytes, and leaves it
+ *      only when nothing has come since.
  *  U4  Never more than 64 KiB of unread bytes (with TLS one record more) are held for a paused request: back-pressure
  *      reaches the peer.
  *

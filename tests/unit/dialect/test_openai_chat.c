@@ -396,6 +396,15 @@ Test(openai_chat, answers)
 		{ANSWER("{\"message\":{\"tool_calls\":[{\"id\":\"a\"}]}}", ), NULL},
 		{ANSWER("{\"message\":{\"tool_calls\":[{\"id\":\"a\",\"function\":{\"name\":7}}]}}", ), NULL},
 	};
+	static const char *const invalid[] = {
+		"{\"error\":{}}",
+		"{\"choices\":[]}",
+		"{\"choices\":{}}",
+		"{\"choices\":[7]}",
+		"{\"choices\":[{}]}",
+		"{\"choices\":[{\"message\":\"x\"}]}",
+		"{\"choices\":[{\"message\":{\"content\":7}}]}",
+	};
 	struct dialect_answer_opts o = {.from = WIRE_OPENAI_CHAT,
 					.to = WIRE_OPENAI_CHAT,
 					.id = "req_abc",
