@@ -4,10 +4,14 @@
 Usage: scripts/run-tests.py [--only KIND] [NAME...]
 Kinds, in this order: house, unit, asan, tsan, kernel, system. It builds nothing: `make test` does, before it calls this.
 
+Programs run one after the other, but for those of kind system: two at a time, as they mostly wait; one that says "Runs alone" in its
+text (it measures, or works on what the machine has one of) has the machine for itself.
+
 A failure is: a test that says "not ok"; a program that is missing, dies, hangs, has no plan, runs another number of tests
 than it planned or leaves processes behind; and whatever a sanitizer reports, in any process, also when all tests pass.
 """
 import argparse
+import concurrent.futures
 import glob
 import os
 import re
@@ -16,6 +20,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -26,6 +31,9 @@ LINE = re.compile(r"^(not )?ok\b\s*(\d+)?\s*-?\s*(.*)$")
 PLAN = re.compile(r"^1\.\.(\d+)")
 TIMEOUT_S = int(os.environ.get("TG_TIMEOUT_S", "240"))
 SHOWN_LINES = 200
+LANES = 2
+telling = threading.Lock()  # results are printed whole
+running = set()             # process groups, to be ended with us
 
 
 class Program:
@@ -33,6 +41,7 @@ class Program:
 
     def __init__(self, kind, name, argv, build=BUILD):
         self.kind, self.name, self.argv, self.build = kind, f"{kind}/{name}", argv, build
+        self.alone = kind != "system" or "Runs alone" in open(argv[0], encoding="utf-8").read()
 
 
 class Totals:
@@ -87,6 +96,7 @@ def execute(program, env, out):
     except OSError as e:
         out.write(f"can't be run: {e}\n".encode())
         return 127, 0
+    running.add(proc.pid)
     try:
         status = proc.wait(TIMEOUT_S)
     except subprocess.TimeoutExpired:
@@ -96,16 +106,21 @@ def execute(program, env, out):
             proc.wait(10)
         except subprocess.TimeoutExpired:
             pass
-    except BaseException:  # we are told to stop: so is the test
-        signal_group(proc.pid, signal.SIGTERM)
-        await_group(proc.pid, 10)
-        signal_group(proc.pid, signal.SIGKILL)
-        raise
     left = await_group(proc.pid, 0 if status is None else 2)
     if left:
         signal_group(proc.pid, signal.SIGKILL)
     proc.wait()
+    running.discard(proc.pid)
     return status, len(left)
+
+
+def end_all():
+    """We are told to stop: so are the tests."""
+    for pgid in list(running):
+        signal_group(pgid, signal.SIGTERM)
+    for pgid in list(running):
+        await_group(pgid, 10)
+        signal_group(pgid, signal.SIGKILL)
 
 
 def sanitizer_env(env, folder):
@@ -183,11 +198,17 @@ def run(program, totals):
         reports = read_reports(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    took = time.monotonic() - start
+    with telling:
+        tell(program, totals, text, (status, left, reports), took)
+
+
+def tell(program, totals, text, ended, took):
+    status, left, reports = ended
     planned, seen, bad, skipped = count(program.name, text, totals)
     troubles = list(trouble_of(status, left, planned, seen, bad, reports))
     for trouble in troubles:
         totals.fail(f"{program.name}: {trouble}")
-    took = time.monotonic() - start
     print(f"{program.name:28} {seen - bad - skipped:4} passed {bad + len(troubles):3} failed {skipped:3} skipped {took:6.1f} s  "
           f"{'FAILED' if bad or troubles else 'ok'}", flush=True)
     if bad or troubles:
@@ -234,8 +255,17 @@ def main():
     chosen = [p for p in programs() if (not opts.only or p.kind in opts.only) and (not opts.names or p.name in opts.names)]
     for name in set(opts.names) - {p.name for p in chosen}:
         totals.fail(f"{name}: there is no such program")
-    for program in chosen:
-        run(program, totals)
+    lanes = concurrent.futures.ThreadPoolExecutor(LANES)
+    try:
+        for program in (p for p in chosen if p.alone):
+            run(program, totals)
+        for done in [lanes.submit(run, p, totals) for p in chosen if not p.alone]:
+            done.result()
+    except BaseException:
+        lanes.shutdown(wait=False, cancel_futures=True)
+        end_all()
+        raise
+    lanes.shutdown()
     for failure in totals.failures:
         print(f"FAILED {failure}")
     print(f"{totals.passed} passed, {totals.failed} failed, {totals.skipped} skipped")
