@@ -5,18 +5,20 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
-static enum log_format log_format = LOG_LOGFMT;
-static enum log_level log_least = LOG_INFO;
+/* A reload sets them while every thread logs. */
+static _Atomic enum log_format log_format = LOG_LOGFMT;
+static _Atomic enum log_level log_least = LOG_INFO;
 
 static const char *const level_name[] = { "debug", "info", "warn", "error" };
 
 void log_init(enum log_format format, enum log_level least)
 {
-	log_format = format;
-	log_least = least;
+	atomic_store_explicit(&log_format, format, memory_order_relaxed);
+	atomic_store_explicit(&log_least, least, memory_order_relaxed);
 }
 
 static void write_all(const char *p, size_t n)
@@ -39,13 +41,13 @@ void log_line(enum log_level level, const char *context, const char *fmt, ...)
 	char when[25], msg[2048];
 	va_list ap;
 
-	if (level < log_least)
+	if (level < atomic_load_explicit(&log_least, memory_order_relaxed))
 		return;
 	clock_format_wall(clock_wall_ms(), when);
 	va_start(ap, fmt);
 	vsnprintf(msg, sizeof(msg), fmt, ap);
 	va_end(ap);
-	if (log_format == LOG_JSON) {
+	if (atomic_load_explicit(&log_format, memory_order_relaxed) == LOG_JSON) {
 		buf_printf(&b, "{\"time\":\"%s\",\"level\":\"%s\",", when, level_name[level]);
 		if (context && *context) {
 			buf_puts(&b, "\"context\":");

@@ -238,13 +238,19 @@ static void refuse_failed(struct call *c)
 			"All connections to this model's providers are busy; retry shortly.");
 }
 
+/* Nothing has failed: what couldn't be said to one may be said to another that can't be had just now. */
+static bool only_unsaid(const struct call *c, enum pick_block why)
+{
+	return c->fault && !c->failure.status && !c->crowded && why != PICK_WIRE;
+}
+
 static void refuse(struct call *c, const struct pick_candidate *p, unsigned n, uint64_t now_ns)
 {
 	uint64_t until_ns, retry_ns;
 	enum pick_block why = pick_none(p, n, &until_ns);
 
 	retry_ns = until_ns == UINT64_MAX ? RETRY_FORCED_NS : until_ns > now_ns ? until_ns - now_ns : 1;
-	if (c->attempts || c->fault || why == PICK_TRIED)
+	if (why == PICK_TRIED || (c->attempts && !only_unsaid(c, why)))
 		refuse_failed(c);
 	else if (why == PICK_OPEN)
 		isolate_refuse(c, TG_REASON_CIRCUIT_OPEN, retry_ns);

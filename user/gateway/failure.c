@@ -6,6 +6,9 @@
 #include <string.h>
 #include <strings.h>
 
+/* Whatever the provider says: nobody is sent away for longer. */
+#define RETRY_AFTER_MAX_MS 86400000u
+
 /* As before the attempt. */
 static void forget_answer(struct call *c)
 {
@@ -77,13 +80,14 @@ static const struct refused {
 				  "upstream_failed", "The provider failed to answer."},
 };
 
-/* Do the client's and the provider's dialect have the same errors? */
-static bool same_errors(const struct call *c)
+/* Do the client's and the provider's dialect have the same errors? Azure's own (not its models') have no type, which
+ * OpenAI's clients look for. */
+static bool same_errors(const struct call *c, const struct dialect_provider_error *e)
 {
 	unsigned kind = c->deployment->provider->conf->kind, d = c->target.dialect;
 
 	return kind == d || ((kind == PROVIDER_OPENAI || kind == PROVIDER_AZURE) &&
-			     (d == TG_DIALECT_OPENAI || d == TG_DIALECT_AZURE));
+			     (d == TG_DIALECT_OPENAI || d == TG_DIALECT_AZURE) && *e->type);
 }
 
 static const char *type_of_status(int status)
@@ -99,10 +103,10 @@ static const char *type_of_status(int status)
 static enum call_step client_error(struct call *c, const struct dialect_provider_error *e)
 {
 	attempt_end(c, ATTEMPT_SUCCESS);
-	if (e->understood && same_errors(c))
+	if (e->understood && same_errors(c, e))
 		return CALL_NEXT;
 	call_error(c, c->upstream_status, type_of_status(c->upstream_status),
-		   e->understood && *e->code ? e->code : NULL, same_errors(c) && *e->param ? e->param : NULL,
+		   e->understood && *e->code ? e->code : NULL, same_errors(c, e) && *e->param ? e->param : NULL,
 		   e->understood && *e->message ? e->message : "The provider refused this request.");
 	return CALL_DONE;
 }
@@ -121,6 +125,8 @@ enum call_step call_provider_refused(struct call *c)
 	r = &refused[e.verdict];
 	f = (struct call_failure){r->status, r->type, r->code, r->message, 0, false};
 	f.retry_after_ms = c->retry_after_ms ? c->retry_after_ms : e.retry_after_ms;
+	if (f.retry_after_ms > RETRY_AFTER_MAX_MS)
+		f.retry_after_ms = RETRY_AFTER_MAX_MS;
 	if (f.status == 502 && c->upstream_status >= 500 && c->upstream_status < 529)
 		f.status = c->upstream_status;
 	meters_upstream_error(c, r->kind);

@@ -57,9 +57,11 @@ static int make_headers(struct call *c, const struct dialect_upstream *to)
 			put_line(b, passed_up[i], v);
 	if (same && (v = client_header(c, "openai-beta")))
 		put_line(b, "OpenAI-Beta", v);
-	/* Not the client's own: at the provider all our tenants are one account. */
+	/* Not the client's own: at the provider all our tenants are one account. Another deployment there is asked for
+	 * something else. */
 	if (http_request_header(c->x, "idempotency-key", NULL))
-		put_line(b, "Idempotency-Key", c->request_id);
+		buf_printf(b, c->attempts > 1 ? "Idempotency-Key: %s-%u\r\n" : "Idempotency-Key: %s\r\n", c->request_id,
+			   c->attempts);
 	return b->failed ? ERR_NOMEM : 0;
 }
 
@@ -233,7 +235,7 @@ enum call_step call_forward(struct call *c)
 		ledger_hold_forwarded(c->hold, c->rule, c->req.prompt_tokens_estimate, c->req.stream);
 	c->reached_earlier = c->reached;
 	rc = upstream_start(pool->pool, &send, &events, c, &c->upstream, &err); /* never calls back from inside */
-	worker_buf_give(c->w, &c->sent_headers); /* it has its own copy */
+	worker_buf_give(c->w, &c->sent_headers);                                /* it has its own copy */
 	if (rc < 0) {
 		call_load_end(c);
 		c->crowded |= rc == ERR_FULL;
