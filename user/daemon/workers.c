@@ -82,6 +82,7 @@ static void *run(void *arg)
 	pthread_setname_np(pthread_self(), name);
 	if (loop_run(w->loop, &err) < 0)
 		log_error(NULL, "worker=%u its loop ended: %s", w->index, err.msg);
+	gateway_worker_ended(w->gw);
 	while (loop_post(w->d->loop, ended, w) < 0)
 		usleep(1000);
 	return NULL;

@@ -18,6 +18,8 @@ int gateway_new(const struct gateway_opts *opts, struct gateway **ret, struct er
 	if (!gw)
 		return err_set(err, ERR_NOMEM, "no memory for the gateway");
 	pthread_mutex_init(&gw->catalog_lock, NULL);
+	pthread_mutex_init(&gw->pass_lock, NULL);
+	pthread_cond_init(&gw->pass_cond, NULL);
 	gw->kernel = opts->kernel;
 	gw->ledger = opts->ledger;
 	gw->control = kernel_control(opts->kernel);
@@ -35,8 +37,8 @@ int gateway_new(const struct gateway_opts *opts, struct gateway **ret, struct er
 	/* The first HMAC makes libcrypto read its configuration: better now than in the first request, unprivileged. */
 	if (!gw->workers || !gw->tenants || crypto_key_hash(gw->pepper, "", 0, warm, err) < 0 ||
 	    crypto_random(gw->tag_key, sizeof(gw->tag_key), err) < 0 || directory_new(&d, err) < 0 ||
-	    reasons_open(opts->reasons_file, &gw->reasons, err) < 0 ||
-	    health_registry_new(&gw->health, err) < 0 || meters_init(gw, opts->metrics, err) < 0) {
+	    reasons_open(opts->reasons_file, &gw->reasons, err) < 0 || health_registry_new(&gw->health, err) < 0 ||
+	    meters_init(gw, opts->metrics, err) < 0) {
 		if (!gw->workers || !gw->tenants)
 			err_set(err, ERR_NOMEM, "no memory for the gateway");
 		atomic_store(&gw->directory, d);
@@ -62,6 +64,8 @@ void gateway_free(struct gateway *gw)
 	health_registry_free(gw->health); /* after the catalog */
 	routes_done(&gw->routes);
 	free(gw->tenants);
+	pthread_cond_destroy(&gw->pass_cond);
+	pthread_mutex_destroy(&gw->pass_lock);
 	pthread_mutex_destroy(&gw->catalog_lock);
 	free(gw->workers);
 	explicit_bzero(gw->pepper, sizeof(gw->pepper));
@@ -70,46 +74,51 @@ void gateway_free(struct gateway *gw)
 
 /* ---- waiting for workers (W2) */
 
-struct passing {
-	pthread_mutex_t lock;
-	pthread_cond_t all;
-	unsigned left;
-};
-
 static void passed(void *arg)
 {
-	struct passing *p = arg;
+	struct gateway_worker *w = arg;
 
-	pthread_mutex_lock(&p->lock);
-	if (--p->left == 0)
-		pthread_cond_signal(&p->all);
-	pthread_mutex_unlock(&p->lock);
+	pthread_mutex_lock(&w->gw->pass_lock);
+	w->passed = w->gw->pass;
+	pthread_cond_signal(&w->gw->pass_cond);
+	pthread_mutex_unlock(&w->gw->pass_lock);
+}
+
+void gateway_worker_ended(struct gateway_worker *w)
+{
+	pthread_mutex_lock(&w->gw->pass_lock);
+	w->ended = true;
+	pthread_cond_signal(&w->gw->pass_cond);
+	pthread_mutex_unlock(&w->gw->pass_lock);
+}
+
+/* Under the lock. */
+static bool all_passed(const struct gateway *gw)
+{
+	for (unsigned i = 0; i < gw->n_workers; i++) {
+		const struct gateway_worker *w = atomic_load(&gw->workers[i]);
+
+		if (w && !w->ended && w->passed != gw->pass)
+			return false;
+	}
+	return true;
 }
 
 void gateway_quiesce(struct gateway *gw)
 {
-	struct passing p = {.left = 1};
-
-	pthread_mutex_init(&p.lock, NULL);
-	pthread_cond_init(&p.all, NULL);
+	pthread_mutex_lock(&gw->pass_lock);
+	gw->pass++;
+	pthread_mutex_unlock(&gw->pass_lock);
 	for (unsigned i = 0; i < gw->n_workers; i++) {
 		struct gateway_worker *w = atomic_load(&gw->workers[i]);
 
-		if (!w)
-			continue;
-		pthread_mutex_lock(&p.lock);
-		p.left++;
-		pthread_mutex_unlock(&p.lock);
-		while (loop_post(w->loop, passed, &p) < 0)
+		while (w && loop_post(w->loop, passed, w) < 0)
 			usleep(1000); /* out of memory: there is no other way to know that the worker has passed */
 	}
-	passed(&p);
-	pthread_mutex_lock(&p.lock);
-	while (p.left)
-		pthread_cond_wait(&p.all, &p.lock);
-	pthread_mutex_unlock(&p.lock);
-	pthread_cond_destroy(&p.all);
-	pthread_mutex_destroy(&p.lock);
+	pthread_mutex_lock(&gw->pass_lock);
+	while (!all_passed(gw))
+		pthread_cond_wait(&gw->pass_cond, &gw->pass_lock);
+	pthread_mutex_unlock(&gw->pass_lock);
 }
 
 /* ---- catalog: prices.c */
@@ -265,7 +274,8 @@ static void faults_changed(struct gateway *gw, const struct policy *before)
 {
 	const struct faults *f = gateway_faults(gw);
 
-	if (!before || memcmp(&before->faults.retries, &gw->policy->faults.retries, sizeof(before->faults.retries)) != 0)
+	if (!before ||
+	    memcmp(&before->faults.retries, &gw->policy->faults.retries, sizeof(before->faults.retries)) != 0)
 		health_budgets_reset(gw->health, &f->retry);
 	isolate_wake_tenants(gw);
 }

@@ -91,8 +91,8 @@ struct gateway_breaker {
 int gateway_breakers_each(struct gateway *gw, uint64_t now_ns, int (*cb)(const struct gateway_breaker *b, void *arg),
 			  void *arg, struct err *err) MUST_CHECK;
 /* Puts a force in force, and its effect on routes at the NIC. ERR_NOT_FOUND; else *ret is what to store. */
-int gateway_breaker_force(struct gateway *gw, const char *deployment, enum breaker_force f,
-			  struct breaker_saved *ret, struct err *err) MUST_CHECK;
+int gateway_breaker_force(struct gateway *gw, const char *deployment, enum breaker_force f, struct breaker_saved *ret,
+			  struct err *err) MUST_CHECK;
 /* As it stands now. ERR_NOT_FOUND. */
 int gateway_breaker_saved(struct gateway *gw, const char *deployment, struct breaker_saved *ret,
 			  struct err *err) MUST_CHECK;
@@ -139,6 +139,8 @@ int gateway_worker_listen(struct gateway_worker *w, int fd, bool tls, struct err
 void gateway_worker_drain(struct gateway_worker *w);
 /* [worker] */
 bool gateway_worker_drained(const struct gateway_worker *w);
+/* [worker] Its loop runs no more: nobody waits for it to pass, which could be for ever while others still drain. */
+void gateway_worker_ended(struct gateway_worker *w);
 /* [worker] Ends every call now: time is up. */
 void gateway_worker_abort(struct gateway_worker *w);
 /* Once drained or aborted, with its loop stopped and the ledger's thread ended. */

@@ -52,6 +52,9 @@ struct gateway {
 	struct meters meters;
 	unsigned n_workers;
 	_Atomic(struct gateway_worker *) *workers; /* NULL = not running */
+	pthread_mutex_t pass_lock;                 /* gateway_quiesce(): which pass is waited for */
+	pthread_cond_t pass_cond;
+	unsigned pass;
 };
 
 /* Connections to one provider; kept across reloads while its address and time limits stay. */
@@ -102,6 +105,8 @@ struct gateway_worker {
 	uint64_t log_window_ns;
 	unsigned log_count, log_dropped;
 	bool draining, cutting, aborting;
+	unsigned passed;                           /* under gw->pass_lock */
+	bool ended;                                /* likewise: its loop calls nothing back any more */
 	_Atomic(struct bulkhead_waiter *) granted; /* calls of ours that got a place, by any worker (queue.c) */
 };
 
