@@ -4,6 +4,7 @@ Everything made here is undone by Stack.close(), also when a test fails or is te
 the bpffs mount, the temporary folder.
 """
 import atexit
+import fcntl
 import http.client
 import json
 import os
@@ -73,14 +74,16 @@ def sh(*argv, check=True, timeout=30, **kw):
 
 
 def sdk_folder():
-    """Where the official SDKs are installed for the tests, with our scripts beside it."""
+    """Where the official SDKs are installed for the tests, with our scripts beside them. One test installs, others wait for it."""
     folder, source = os.path.join(BUILD, "sdk"), os.path.join(ROOT, "tests", "system", "sdk")
     os.makedirs(folder, exist_ok=True)
-    for name in os.listdir(source):
-        if name.endswith((".json", ".mjs")):
-            shutil.copy(os.path.join(source, name), folder)
-    if not all(os.path.isdir(os.path.join(folder, "node_modules", name)) for name in ("openai", "anthropic-bearer", "genai-v1")):
-        sh("npm", "ci", "--no-audit", "--no-fund", "--loglevel=error", timeout=120, cwd=folder)
+    with open(os.path.join(folder, ".lock"), "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for name in os.listdir(source):
+            if name.endswith((".json", ".mjs")):
+                shutil.copy(os.path.join(source, name), folder)
+        if not all(os.path.isdir(os.path.join(folder, "node_modules", name)) for name in ("openai", "anthropic-bearer", "genai-v1")):
+            sh("npm", "ci", "--no-audit", "--no-fund", "--loglevel=error", timeout=180, cwd=folder)
     return folder
 
 

@@ -1,9 +1,10 @@
 // One cell of the matrix: what an SDK does with one kind of provider behind the gateway. Prints JSON lines.
 export const [base, key, sims, filter] = process.argv.slice(2);
 
-// The models, by what serves them: matrix.test's names.
+// The models, by what serves them: matrix.test's names. Each script has its own, so that what one has a provider do isn't done to others.
 export const providers = ['openai', 'azure', 'azure-v1', 'anthropic', 'gemini'];
-export const modelOf = (provider) => `at-${provider}`;
+const mine = process.argv[1].match(/matrix_(\w+)\.mjs/)[1];
+export const modelOf = (provider) => `${mine}-at-${provider}`;
 
 export async function cell(sdk, what, provider, fn) {
   if (filter && !`${sdk} ${what} ${provider}`.includes(filter)) return;

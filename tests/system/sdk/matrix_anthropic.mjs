@@ -115,9 +115,9 @@ for (const [sdk, Anthropic, auth] of [['anthropic 0.137', Old, { apiKey: key }],
       return { ok: m.stop_reason === 'end_turn', m };
     });
   }
-  await cell(sdk, 'models', 'anthropic', async () => {
+  await cell(sdk, 'models', 'anthropic', async (model) => {
     const list = await client.models.list();
-    const one = await client.models.retrieve('at-anthropic');
-    return { ok: list.data.some((m) => m.id === 'at-anthropic' && m.type === 'model') && one.id === 'at-anthropic' && one.display_name.length > 0, list: list.data };
+    const one = await client.models.retrieve(model);
+    return { ok: list.data.some((m) => m.id === model && m.type === 'model') && one.id === model && one.display_name.length > 0, list: list.data };
   });
 }

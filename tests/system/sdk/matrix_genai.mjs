@@ -104,10 +104,10 @@ for (const [sdk, module] of [['genai v1beta', 'genai-v1beta'], ['genai v1', 'gen
       return { ok: e instanceof Error, e: `${e.constructor?.name} ${e.message}` };
     });
   }
-  await cell(sdk, 'models', 'gemini', async () => {
+  await cell(sdk, 'models', 'gemini', async (model) => {
     const all = [];
     for await (const m of await ai.models.list()) all.push(m.name);
-    const one = await ai.models.get({ model: 'at-gemini' });
-    return { ok: all.includes('models/at-gemini') && one.name === 'models/at-gemini', all };
+    const one = await ai.models.get({ model });
+    return { ok: all.includes(`models/${model}`) && one.name === `models/${model}`, all };
   });
 }
