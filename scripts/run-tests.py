@@ -231,14 +231,17 @@ def programs():
     for room in unit_rooms():
         yield Program("unit", room, [os.path.join(BUILD, "unit", room), "--tap", "-j2"])
     smoke, load = os.path.join(ROOT, "tests", "system", "smoke.test"), os.path.join(ROOT, "tests", "tsan", "daemon.test")
+    providers = os.path.join(ROOT, "tests", "tsan", "providers.test")
     for room in unit_rooms():
         yield Program("asan", room, [os.path.join(SAN, "unit", room), "--tap", "-j2"], SAN)
     yield Program("asan", "daemon", [smoke], SAN)
     yield Program("asan", "daemon-load", [load], SAN)
+    yield Program("asan", "daemon-providers", [providers], SAN)
     for path in built(os.path.join(TSAN, "threads")) or [os.path.join(TSAN, "threads", "not-built")]:
         yield Program("tsan", os.path.basename(path), [path], TSAN)
     yield Program("tsan", "daemon", [smoke], TSAN)
     yield Program("tsan", "daemon-load", [load], TSAN)
+    yield Program("tsan", "daemon-providers", [providers], TSAN)
     for name in ("program", "room"):
         yield Program("kernel", name, [os.path.join(BUILD, "kernel", name), "--tap", "-j1"])
     for path in sorted(glob.glob(os.path.join(ROOT, "tests", "system", "*.test"))):
