@@ -214,14 +214,14 @@ class Answer:
     """whole: the framing's end was seen."""
 
     def __init__(self):
-        self.status, self.headers, self.body, self.whole = 0, {}, b"", False
+        self.status, self.headers, self.body, self.whole, self.why = 0, {}, b"", False, ""
 
     @property
     def id(self):
         return self.headers.get("x-request-id", "")
 
     def __repr__(self):
-        return f"{self.status} {'whole' if self.whole else 'cut'} {self.headers} {self.body[:300]!r}"
+        return f"{self.status} {'whole' if self.whole else 'cut'} {self.why[:80]} {self.headers} {self.body[:300]!r}"
 
 
 CLIENTS = ("openai", "anthropic", "gemini", "azure", "responses")
@@ -260,8 +260,8 @@ def ask(address, client, model, key, stream, timeout=20, connection=None):
                 pieces.append(piece)
             a.whole = not r.length
             r.read()  # lets go of the connection
-        except (OSError, http.client.HTTPException):
-            pass
+        except (OSError, http.client.HTTPException) as e:
+            a.why = repr(e)
         a.body = b"".join(pieces)
     except (OSError, http.client.HTTPException) as e:
         a.body = repr(e).encode()
@@ -366,4 +366,4 @@ def outcome(client, stream, a, text=TEXT):
         return "ends without its end"
     if got.error is None:
         return "cut without an error event"
-    return "cut"
+    return f"left to itself by the gateway: {a.why}" if "timed out" in a.why.lower() or "timeout" in a.why.lower() else "cut"

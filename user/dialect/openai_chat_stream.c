@@ -173,7 +173,8 @@ static int decode_delta(struct dialect_stream *s, unsigned choice, const struct 
 	struct json_iter it;
 	int rc = 0;
 
-	if (json_scan_object(delta->at, delta->len, m, FIELDS, NULL) < 0)
+	if (json_scan_object(delta->at, delta->len, m, FIELDS, NULL) < 0 ||
+	    (wire_given(&m[CONTENT].value) && m[CONTENT].value.type != JSON_SPAN_STRING))
 		return ERR_PROTO;
 	ev.text = chat_text_of(&m[CONTENT].value);
 	if (ev.text.len)
