@@ -66,6 +66,8 @@ int ctl_run_price_list(struct ctl *ctl, const struct ctl_args *args, struct err 
 
 /* ---- quote */
 
+#define MILLION "1000000"
+
 static void put_quote(struct buf *out, json_t *quote, int64_t now_ms)
 {
 	json_t *rule = json_object_get(quote, "rule");
@@ -102,6 +104,7 @@ int ctl_run_price_quote(struct ctl *ctl, const struct ctl_args *args, struct err
 						{"output", "output"}};
 	struct api_request request;
 	uint64_t ignored;
+	bool counted = false;
 	int rc = 0;
 
 	if (ctl_option(args, "tier") && ctl_option(args, "tenant")) {
@@ -117,7 +120,13 @@ int ctl_run_price_quote(struct ctl *ctl, const struct ctl_args *args, struct err
 	api_query(&request, "tier", ctl_option(args, "tier"));
 	api_query(&request, "tenant", ctl_option(args, "tenant"));
 	api_query(&request, "supply", ctl_option(args, "supply"));
-	for (size_t i = 0; i < ARRAY_SIZE(counts); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
+		counted |= ctl_option(args, counts[i][0]) != NULL;
 		api_query(&request, counts[i][1], ctl_option(args, counts[i][0]));
+	}
+	if (!counted) { /* nothing costs nothing, which nobody asks */
+		api_query(&request, "input", MILLION);
+		api_query(&request, "output", MILLION);
+	}
 	return call_request(ctl, &request, view_quote, err);
 }

@@ -201,6 +201,7 @@ const struct ctl_command ctl_commands[] = {
 		      .help = "as if supply were so (default: as it is now)",
 		      .choices = "surplus|balanced|scarce"}},
 	 .summary = "what a call would cost, step by step",
+	 .details = "Without any count of tokens: a million of input and a million of output.",
 	 .example = "price quote gpt-4o-mini --tier growth --input 1000 --output 500",
 	 .run = ctl_run_price_quote},
 	{.words = "bill explain",
