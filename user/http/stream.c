@@ -114,7 +114,10 @@ static void stream_abort(struct http_exchange *x)
 
 	x->aborted = true;
 	conn->linger = false;
-	(void)setsockopt(conn->io.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+	/* A body that ends with the connection would look whole without a reset. One in chunks lacks its last, and a
+	 * reset could overtake what the client hasn't read yet: the error that says why. */
+	if (!x->head.minor_1)
+		(void)setsockopt(conn->io.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
 	if (!x->suspended)
 		conn_shut(conn); /* libmicrohttpd waits for the socket to take more: nothing else would wake it */
 	exchange_resume(x);
