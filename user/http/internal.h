@@ -27,6 +27,7 @@
 /* A run of a shard costs a system call, and a walk over its suspended connections when one resumes (20 ns each): so few
  * connections share few shards, and many spread. */
 #define HTTP_SHARD_FILL 64u
+#define HTTP_NEVER_S 86400u
 #define HTTP_EXCHANGE_POOL 256u
 #define HTTP_BODY_KEEP_BYTES (32u << 10)
 

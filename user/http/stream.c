@@ -7,8 +7,8 @@
  * request as ever.
  *
  * H3: the queue holds what the client hasn't taken. Above stream_buffer_bytes the producer is asked to pause, at a
- * quarter it is told to go on; one that doesn't pause is cut off HTTP_STREAM_SLACK_BYTES later. A single write may be of
- * any size: an event is, and who made it has held it anyway. */
+ * quarter it is told to go on; one that doesn't pause is cut off HTTP_STREAM_SLACK_BYTES later. A single write may be
+ * of any size: an event is, and who made it has held it anyway. */
 #include "http/internal.h"
 
 #include <errno.h>
@@ -72,8 +72,14 @@ ssize_t stream_read(void *cls, uint64_t pos, char *to, size_t max)
 	(void)pos;
 	if (!x->aborted && !x->gone && !x->out.len && !x->ended && x->conn->peer_closed)
 		exchange_gone(x);
-	if (x->aborted || x->gone)
+	if (x->aborted || x->gone) {
+		/* libmicrohttpd takes the connection for closed by this, but lets go of it only when it looks at it
+		 * once more: in its next run at those with a time limit of their own, at others only while they are its
+		 * oldest. */
+		MHD_set_connection_option(x->conn->mhd, MHD_CONNECTION_OPTION_TIMEOUT, HTTP_NEVER_S);
+		shard_mark(x->conn->shard);
 		return MHD_CONTENT_READER_END_WITH_ERROR;
+	}
 	if (n) {
 		memcpy(to, x->out.data + x->out.head, n);
 		queue_drop(&x->out, n);

@@ -278,6 +278,39 @@ Test(http_server, paused_reader_hangs_up_h2)
 	cr_expect_eq(f.completed, 0);
 }
 
+/* libmicrohttpd looks at the oldest connection of a shard by itself; the others depend on us. */
+Test(http_server, broken_streams_let_go_beside_older_connections)
+{
+	enum { OLDER = 5, BROKEN = 5 };
+	static const char ask[] = "GET /who HTTP/1.1\r\nHost: t\r\n\r\n";
+	int older[OLDER], fd, left = 5000;
+	struct answer a;
+
+	for (size_t i = 0; i < OLDER; i++) {
+		older[i] = cl_connect(&f);
+		cl_puts(older[i], ask);
+		a = cl_answer(older[i]);
+		cr_expect_eq(a.status, 200);
+		free(a.body);
+	}
+	for (size_t i = 0; i < BROKEN; i++) { /* we break off */
+		a = cl_once(&f, "GET /abort?3-100 HTTP/1.1\r\nHost: t\r\n\r\n");
+		cr_expect(!a.complete);
+		free(a.body);
+	}
+	for (size_t i = 0; i < BROKEN; i++) { /* the client leaves */
+		fd = cl_connect(&f);
+		cl_puts(fd, "GET /open HTTP/1.1\r\nHost: t\r\n\r\n");
+		cr_expect(fx_wait(&f, &f.requests, (unsigned)(OLDER + BROKEN + i + 1)));
+		close(fd);
+	}
+	while (fx_connections(&f) > OLDER && --left)
+		usleep(1000);
+	cr_expect_eq(fx_connections(&f), OLDER);
+	for (size_t i = 0; i < OLDER; i++)
+		close(older[i]);
+}
+
 Test(http_server, abort_is_seen)
 {
 	static const char *const rows[] = {"0-1", "1-10", "200-1000"};
