@@ -222,36 +222,14 @@ static const char *skip_scalar(struct scan *s, const char *p, struct json_span *
 
 /* ---- names */
 
-/* A checked string between its quotes against text. */
-static bool string_is(const char *p, size_t len, bool escaped, const char *text, size_t text_len)
-{
-	const char *end = p + len, *text_end = text + text_len;
-	char c[4];
-	size_t n;
-
-	if (!escaped)
-		return len == text_len && memcmp(p, text, len) == 0;
-	while (p < end) {
-		if (*p == '\\') {
-			p = json_unescape_one(p, end, c, &n);
-		} else {
-			c[0] = *p++;
-			n = 1;
-		}
-		if ((size_t)(text_end - text) < n || memcmp(text, c, n) != 0)
-			return false;
-		text += n;
-	}
-	return text == text_end;
-}
-
 static struct json_member *wanted(struct scan *s, const struct json_span *name)
 {
 	const char *text = name->at + 1;
 	size_t len = name->len - 2;
 
 	for (struct json_member *m = s->want; m < s->want + s->n_want; m++)
-		if ((name->escaped || len == m->name_len) && string_is(text, len, name->escaped, m->name, m->name_len))
+		if ((name->escaped || len == m->name_len) &&
+		    json_content_is(text, len, name->escaped, m->name, m->name_len))
 			return m;
 	return NULL;
 }
@@ -474,7 +452,7 @@ bool json_is_empty(const struct json_span *container)
 
 bool json_string_is(const struct json_span *s, const char *text)
 {
-	return s->type == JSON_SPAN_STRING && string_is(s->at + 1, s->len - 2, s->escaped, text, strlen(text));
+	return s->type == JSON_SPAN_STRING && json_content_is(s->at + 1, s->len - 2, s->escaped, text, strlen(text));
 }
 
 int json_number_u64(const struct json_span *s, uint64_t *ret)

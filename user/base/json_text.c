@@ -44,6 +44,28 @@ const char *json_unescape_one(const char *p, const char *end, char out[4], size_
 	return p;
 }
 
+bool json_content_is(const char *p, size_t len, bool escaped, const char *text, size_t text_len)
+{
+	const char *end = p + len, *text_end = text + text_len;
+	char c[4];
+	size_t n;
+
+	if (!escaped)
+		return len == text_len && memcmp(p, text, len) == 0;
+	while (p < end) {
+		if (*p == '\\') {
+			p = json_unescape_one(p, end, c, &n);
+		} else {
+			c[0] = *p++;
+			n = 1;
+		}
+		if ((size_t)(text_end - text) < n || memcmp(text, c, n) != 0)
+			return false;
+		text += n;
+	}
+	return text == text_end;
+}
+
 /* A surrogate's three-byte form: ED A0..BF xx. */
 static bool is_surrogate(const char c[4], size_t n)
 {

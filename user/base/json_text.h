@@ -4,6 +4,8 @@
 
 #include "base/buf.h"
 
+/* Does the content of a string (checked before; `escaped`: with a backslash in it) read as text? */
+bool json_content_is(const char *raw, size_t len, bool escaped, const char *text, size_t text_len);
 /* Appends what the content of a string (checked before; without its quotes) reads as. A lone surrogate, which no UTF-8
  * can say, becomes U+FFFD. ERR_NOMEM, ERR_FULL. */
 int json_unescape(const char *raw, size_t len, struct buf *out);

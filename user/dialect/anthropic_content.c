@@ -1,6 +1,15 @@
 /* Anthropic messages, what a client's request says: system, messages, and their blocks of content. */
 #include "dialect/anthropic_parse.h"
 
+int anthropic_read_cache_control(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
+{
+	(void)at;
+	(void)v;
+	(void)into;
+	chat_ignore(r->ignored, "cache_control");
+	return 0;
+}
+
 /* ---- blocks of content */
 
 enum {
@@ -33,29 +42,29 @@ static int read_content(struct chat_reader *r, const struct place *at, const str
 static int read_source(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
 	static const struct member base64[] = {
-		{"type", anthropic_read_known, 0, true},
-		{"media_type", anthropic_read_string, offsetof(struct chat_part, media_type), true},
-		{"data", anthropic_read_string, offsetof(struct chat_part, data), true},
+		{"type", member_known, 0, true},
+		{"media_type", member_string, offsetof(struct chat_part, media_type), true},
+		{"data", member_string, offsetof(struct chat_part, data), true},
 	};
 	static const struct member url[] = {
-		{"type", anthropic_read_known, 0, true},
-		{"url", anthropic_read_string, offsetof(struct chat_part, url), true},
+		{"type", member_known, 0, true},
+		{"url", member_string, offsetof(struct chat_part, url), true},
 	};
 	const struct place here = member_of(at, "type");
 	struct chat_part *part = into;
 	struct json_span type;
 
-	if (anthropic_read_type(r, at, v, &type) < 0)
+	if (members_type(r, at, v, &type) < 0)
 		return ERR_INVAL;
 	if (json_string_is(&type, "base64")) {
 		part->kind = CHAT_IMAGE_DATA;
-		return anthropic_read_members(r, at, v, base64, ARRAY_SIZE(base64), part);
+		return members_read(r, at, v, base64, ARRAY_SIZE(base64), part);
 	}
 	if (json_string_is(&type, "url")) {
 		part->kind = CHAT_IMAGE_URL;
-		return anthropic_read_members(r, at, v, url, ARRAY_SIZE(url), part);
+		return members_read(r, at, v, url, ARRAY_SIZE(url), part);
 	}
-	return anthropic_inexpressible(r, &here, "an image is given as base64 or as a URL");
+	return members_inexpressible(r, &here, "an image is given as base64 or as a URL");
 }
 
 static int read_result_content(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
@@ -71,39 +80,39 @@ static int read_caller(struct chat_reader *r, const struct place *at, const stru
 {
 	struct json_span type;
 
-	if (anthropic_read_type(r, at, v, &type) < 0)
+	if (members_type(r, at, v, &type) < 0)
 		return ERR_INVAL;
-	return json_string_is(&type, "direct") ? 0 : anthropic_read_inexpressible(r, at, v, into);
+	return json_string_is(&type, "direct") ? 0 : member_inexpressible(r, at, v, into);
 }
 
 static const struct member text_members[] = {
-	{"type", anthropic_read_known, 0, true},
-	{"text", anthropic_read_string, offsetof(struct chat_part, text), true},
+	{"type", member_known, 0, true},
+	{"text", member_string, offsetof(struct chat_part, text), true},
 	{"cache_control", anthropic_read_cache_control, 0, false},
-	{"citations", anthropic_read_no_list, 0, false},
+	{"citations", member_no_list, 0, false},
 };
 static const struct member image_members[] = {
-	{"type", anthropic_read_known, 0, true},
+	{"type", member_known, 0, true},
 	{"source", read_source, 0, true},
 	{"cache_control", anthropic_read_cache_control, 0, false},
-	{"transformations", anthropic_read_inexpressible, 0, false},
+	{"transformations", member_inexpressible, 0, false},
 };
 static const struct member tool_use_members[] = {
-	{"type", anthropic_read_known, 0, true},
-	{"id", anthropic_read_string, offsetof(struct chat_part, id), true},
-	{"name", anthropic_read_string, offsetof(struct chat_part, name), true},
-	{"input", anthropic_read_object, offsetof(struct chat_part, args), true},
+	{"type", member_known, 0, true},
+	{"id", member_string, offsetof(struct chat_part, id), true},
+	{"name", member_string, offsetof(struct chat_part, name), true},
+	{"input", member_object, offsetof(struct chat_part, args), true},
 	{"cache_control", anthropic_read_cache_control, 0, false},
 	{"caller", read_caller, 0, false},
-	{"toolset_name", anthropic_read_inexpressible, 0, false},
+	{"toolset_name", member_inexpressible, 0, false},
 };
 static const struct member tool_result_members[] = {
-	{"type", anthropic_read_known, 0, true},
-	{"tool_use_id", anthropic_read_string, offsetof(struct chat_part, id), true},
+	{"type", member_known, 0, true},
+	{"tool_use_id", member_string, offsetof(struct chat_part, id), true},
 	{"content", read_result_content, 0, false},
-	{"is_error", anthropic_read_bool, offsetof(struct chat_part, is_error), false},
+	{"is_error", member_bool, offsetof(struct chat_part, is_error), false},
 	{"cache_control", anthropic_read_cache_control, 0, false},
-	{"toolset_name", anthropic_read_inexpressible, 0, false},
+	{"toolset_name", member_inexpressible, 0, false},
 };
 
 static const struct block {
@@ -126,18 +135,18 @@ static int read_block(struct chat_reader *r, const struct place *at, const struc
 	struct json_span type;
 	size_t i = 0;
 
-	if (anthropic_read_type(r, at, v, &type) < 0)
+	if (members_type(r, at, v, &type) < 0)
 		return ERR_INVAL;
 	while (i < ARRAY_SIZE(blocks) && !json_string_is(&type, blocks[i].type))
 		i++;
 	if (i == ARRAY_SIZE(blocks))
-		return anthropic_inexpressible(r, &here, "only text, image, tool_use and tool_result blocks can");
+		return members_inexpressible(r, &here, "only text, image, tool_use and tool_result blocks can");
 	if (!(blocks[i].where & list->where))
-		return anthropic_refuse(r, &here, "such a block can't stand here");
+		return members_refuse(r, &here, "such a block can't stand here");
 	part = parts_append(r, list, blocks[i].kind);
 	if (!part)
 		return ERR_NOMEM;
-	return anthropic_read_members(r, at, v, blocks[i].members, blocks[i].n, part);
+	return members_read(r, at, v, blocks[i].members, blocks[i].n, part);
 }
 
 /* A string, or blocks. */
@@ -157,7 +166,7 @@ static int read_content(struct chat_reader *r, const struct place *at, const str
 		return 0;
 	}
 	if (v->type != JSON_SPAN_ARRAY || json_iter_init(&it, v) < 0)
-		return anthropic_refuse(r, at, "expected a string or an array of blocks");
+		return members_refuse(r, at, "expected a string or an array of blocks");
 	for (; json_iter_next(&it, NULL, &block) == 1; here.index++) {
 		rc = read_block(r, &here, &block, list);
 		if (rc < 0)
@@ -196,12 +205,12 @@ static int append_message(struct chat_reader *r, const struct place *content_at,
 static int read_message(struct chat_reader *r, const struct place *at, const struct json_span *v, struct messages *all)
 {
 	static const struct member table[] = {
-		{"role", anthropic_read_any, offsetof(struct message, role), true},
-		{"content", anthropic_read_any, offsetof(struct message, content), true},
+		{"role", member_any, offsetof(struct message, role), true},
+		{"content", member_any, offsetof(struct message, content), true},
 	};
 	const struct place role_at = member_of(at, "role"), content_at = member_of(at, "content");
 	struct message m = {0};
-	int rc = anthropic_read_members(r, at, v, table, ARRAY_SIZE(table), &m);
+	int rc = members_read(r, at, v, table, ARRAY_SIZE(table), &m);
 
 	if (rc < 0)
 		return rc;
@@ -210,9 +219,9 @@ static int read_message(struct chat_reader *r, const struct place *at, const str
 	if (json_string_is(&m.role, "assistant"))
 		return append_message(r, &content_at, &m, CHAT_ASSISTANT, all);
 	if (!json_string_is(&m.role, "system"))
-		return anthropic_refuse(r, &role_at, "expected user, assistant or system");
+		return members_refuse(r, &role_at, "expected user, assistant or system");
 	if (all->chat->messages)
-		return anthropic_inexpressible(r, &role_at, "system messages stand before all others");
+		return members_inexpressible(r, &role_at, "system messages stand before all others");
 	return read_content(r, &content_at, &m.content, &all->system);
 }
 
@@ -226,7 +235,7 @@ static int read_messages(struct chat_reader *r, const struct json_span *v, struc
 	int rc;
 
 	if (v->type != JSON_SPAN_ARRAY || json_iter_init(&it, v) < 0)
-		return anthropic_refuse(r, &at, "expected an array");
+		return members_refuse(r, &at, "expected an array");
 	for (; json_iter_next(&it, NULL, &message) == 1; here.index++) {
 		rc = read_message(r, &here, &message, all);
 		if (rc < 0)
@@ -235,10 +244,10 @@ static int read_messages(struct chat_reader *r, const struct json_span *v, struc
 	for (const struct chat_message *m = all->chat->messages; m; m = m->next)
 		last = m;
 	if (!last)
-		return anthropic_refuse(r, &at, "expected a user's message");
+		return members_refuse(r, &at, "expected a user's message");
 	here.index--;
 	if (last->role == CHAT_ASSISTANT)
-		return anthropic_inexpressible(r, &here, "others don't go on with an answer begun by the client");
+		return members_inexpressible(r, &here, "others don't go on with an answer begun by the client");
 	return 0;
 }
 

@@ -9,10 +9,10 @@ static int read_callers(struct chat_reader *r, const struct place *at, const str
 	struct json_iter it;
 
 	if (v->type != JSON_SPAN_ARRAY || json_iter_init(&it, v) < 0)
-		return anthropic_refuse(r, at, "expected an array");
+		return members_refuse(r, at, "expected an array");
 	while (json_iter_next(&it, NULL, &caller) == 1)
 		if (!json_string_is(&caller, "direct"))
-			return anthropic_read_inexpressible(r, at, v, into);
+			return member_inexpressible(r, at, v, into);
 	return 0;
 }
 
@@ -20,23 +20,23 @@ static int read_tool_type(struct chat_reader *r, const struct place *at, const s
 {
 	(void)into;
 	if (v->type != JSON_SPAN_STRING)
-		return anthropic_refuse(r, at, "expected a string");
-	return json_string_is(v, "custom") ? 0 : anthropic_inexpressible(r, at, "Anthropic's own tools run only there");
+		return members_refuse(r, at, "expected a string");
+	return json_string_is(v, "custom") ? 0 : members_inexpressible(r, at, "Anthropic's own tools run only there");
 }
 
 static int read_tool(struct chat_reader *r, const struct place *at, const struct json_span *v, struct chat_tool *tool)
 {
 	static const struct member table[] = {
 		{"type", read_tool_type, 0, false},
-		{"name", anthropic_read_string, offsetof(struct chat_tool, name), true},
-		{"description", anthropic_read_string, offsetof(struct chat_tool, description), false},
-		{"input_schema", anthropic_read_object, offsetof(struct chat_tool, schema), true},
-		{"strict", anthropic_read_bool, offsetof(struct chat_tool, strict), false},
+		{"name", member_string, offsetof(struct chat_tool, name), true},
+		{"description", member_string, offsetof(struct chat_tool, description), false},
+		{"input_schema", member_object, offsetof(struct chat_tool, schema), true},
+		{"strict", member_bool, offsetof(struct chat_tool, strict), false},
 		{"cache_control", anthropic_read_cache_control, 0, false},
-		{"eager_input_streaming", anthropic_read_hint, 0, false},
-		{"defer_loading", anthropic_read_not_true, 0, false},
+		{"eager_input_streaming", member_hint, 0, false},
+		{"defer_loading", member_not_true, 0, false},
 		{"allowed_callers", read_callers, 0, false},
-		{"input_examples", anthropic_read_no_list, 0, false},
+		{"input_examples", member_no_list, 0, false},
 	};
 	const struct place here = member_of(at, "type");
 	struct json_member type = {.name = "type"};
@@ -45,7 +45,7 @@ static int read_tool(struct chat_reader *r, const struct place *at, const struct
 	if (v->type == JSON_SPAN_OBJECT && json_scan_object(v->at, v->len, &type, 1, NULL) == 0 &&
 	    wire_given(&type.value) && read_tool_type(r, &here, &type.value, NULL) < 0)
 		return ERR_INVAL;
-	return anthropic_read_members(r, at, v, table, ARRAY_SIZE(table), tool);
+	return members_read(r, at, v, table, ARRAY_SIZE(table), tool);
 }
 
 static int read_tools(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
@@ -57,7 +57,7 @@ static int read_tools(struct chat_reader *r, const struct place *at, const struc
 	int rc;
 
 	if (v->type != JSON_SPAN_ARRAY || json_iter_init(&it, v) < 0)
-		return anthropic_refuse(r, at, "expected an array");
+		return members_refuse(r, at, "expected an array");
 	for (; json_iter_next(&it, NULL, &tool) == 1; here.index++) {
 		*tail = chat_alloc(r, sizeof(**tail));
 		if (!*tail)
@@ -74,7 +74,7 @@ static int read_disable_parallel(struct chat_reader *r, const struct place *at, 
 {
 	struct chat *c = into;
 	bool disable = false;
-	int rc = anthropic_read_bool(r, at, v, &disable);
+	int rc = member_bool(r, at, v, &disable);
 
 	if (rc < 0)
 		return rc;
@@ -86,9 +86,9 @@ static int read_disable_parallel(struct chat_reader *r, const struct place *at, 
 static int read_tool_choice(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
 	static const struct member table[] = {
-		{"type", anthropic_read_known, 0, true},
+		{"type", member_known, 0, true},
 		{"disable_parallel_tool_use", read_disable_parallel, 0, false},
-		{"name", anthropic_read_string, offsetof(struct chat, tool_choice_name), true},
+		{"name", member_string, offsetof(struct chat, tool_choice_name), true},
 	};
 	static const struct {
 		const char *type;
@@ -104,16 +104,16 @@ static int read_tool_choice(struct chat_reader *r, const struct place *at, const
 	struct chat *c = into;
 	struct json_span type;
 
-	if (anthropic_read_type(r, at, v, &type) < 0)
+	if (members_type(r, at, v, &type) < 0)
 		return ERR_INVAL;
 	for (size_t i = 0; i < ARRAY_SIZE(choices); i++) {
 		if (!json_string_is(&type, choices[i].type))
 			continue;
 		c->tool_choice_given = true;
 		c->tool_choice = choices[i].choice;
-		return anthropic_read_members(r, at, v, table, choices[i].n_members, c);
+		return members_read(r, at, v, table, choices[i].n_members, c);
 	}
-	return anthropic_refuse(r, &here, "expected auto, any, tool or none");
+	return members_refuse(r, &here, "expected auto, any, tool or none");
 }
 
 /* ---- the rest of the body */
@@ -125,9 +125,9 @@ static int read_max_tokens(struct chat_reader *r, const struct place *at, const 
 	uint64_t n;
 
 	if (json_number_u64(v, &n) < 0)
-		return anthropic_refuse(r, at, "expected a whole number");
+		return members_refuse(r, at, "expected a whole number");
 	if (n == 0)
-		return anthropic_inexpressible(r, at, "others generate at least one token");
+		return members_inexpressible(r, at, "others generate at least one token");
 	c->max_tokens_given = true;
 	c->max_tokens = n;
 	return 0;
@@ -152,16 +152,15 @@ static bool is_share(const struct json_span *v)
 
 static int read_share(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
-	return is_share(v) ? anthropic_read_any(r, at, v, into)
-			   : anthropic_refuse(r, at, "expected a number from 0 to 1");
+	return is_share(v) ? member_any(r, at, v, into) : members_refuse(r, at, "expected a number from 0 to 1");
 }
 
 static int read_top_k(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
 	uint64_t n;
 
-	return json_number_u64(v, &n) < 0 ? anthropic_refuse(r, at, "expected a whole number")
-					  : anthropic_read_any(r, at, v, into);
+	return json_number_u64(v, &n) < 0 ? members_refuse(r, at, "expected a whole number")
+					  : member_any(r, at, v, into);
 }
 
 static int read_stops(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
@@ -172,12 +171,12 @@ static int read_stops(struct chat_reader *r, const struct place *at, const struc
 	struct json_iter it;
 
 	if (v->type != JSON_SPAN_ARRAY || json_iter_init(&it, v) < 0)
-		return anthropic_refuse(r, at, "expected an array");
+		return members_refuse(r, at, "expected an array");
 	for (; json_iter_next(&it, NULL, &stop) == 1; here.index++) {
 		if (stop.type != JSON_SPAN_STRING)
-			return anthropic_refuse(r, &here, "expected a string");
+			return members_refuse(r, &here, "expected a string");
 		if (c->n_stop == CHAT_STOPS_MAX)
-			return anthropic_inexpressible(r, at, "there are too many");
+			return members_inexpressible(r, at, "there are too many");
 		c->stop[c->n_stop++] = chat_text_of(&stop);
 	}
 	return 0;
@@ -185,9 +184,9 @@ static int read_stops(struct chat_reader *r, const struct place *at, const struc
 
 static int read_metadata(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
-	static const struct member table[] = {{"user_id", anthropic_read_string, offsetof(struct chat, user), false}};
+	static const struct member table[] = {{"user_id", member_string, offsetof(struct chat, user), false}};
 
-	return anthropic_read_members(r, at, v, table, ARRAY_SIZE(table), into);
+	return members_read(r, at, v, table, ARRAY_SIZE(table), into);
 }
 
 /* Off is what others are unless told otherwise. */
@@ -196,16 +195,15 @@ static int read_thinking(struct chat_reader *r, const struct place *at, const st
 	const struct place here = member_of(at, "type");
 	struct json_span type;
 
-	if (anthropic_read_type(r, at, v, &type) < 0)
+	if (members_type(r, at, v, &type) < 0)
 		return ERR_INVAL;
-	return json_string_is(&type, "disabled")
-		       ? anthropic_read_hint(r, at, v, into)
-		       : anthropic_inexpressible(r, &here, "others can't be told how to think");
+	return json_string_is(&type, "disabled") ? member_hint(r, at, v, into)
+						 : members_inexpressible(r, &here, "others can't be told how to think");
 }
 
 static int read_speed(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
-	return json_string_is(v, "standard") ? 0 : anthropic_read_inexpressible(r, at, v, into);
+	return json_string_is(v, "standard") ? 0 : member_inexpressible(r, at, v, into);
 }
 
 static int read_effort(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
@@ -214,28 +212,28 @@ static int read_effort(struct chat_reader *r, const struct place *at, const stru
 
 	for (size_t i = 0; i < ARRAY_SIZE(efforts); i++)
 		if (json_string_is(v, efforts[i]))
-			return anthropic_read_string(r, at, v, into);
-	return json_string_is(v, "max") ? anthropic_inexpressible(r, at, "others don't have this one")
-					: anthropic_refuse(r, at, "expected low, medium, high, xhigh or max");
+			return member_string(r, at, v, into);
+	return json_string_is(v, "max") ? members_inexpressible(r, at, "others don't have this one")
+					: members_refuse(r, at, "expected low, medium, high, xhigh or max");
 }
 
 static int read_format(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
 	static const struct member table[] = {
-		{"type", anthropic_read_known, 0, true},
-		{"schema", anthropic_read_object, offsetof(struct chat, format_schema), true},
+		{"type", member_known, 0, true},
+		{"schema", member_object, offsetof(struct chat, format_schema), true},
 	};
 	const struct place here = member_of(at, "type");
 	struct chat *c = into;
 	struct json_span type;
 
-	if (anthropic_read_type(r, at, v, &type) < 0)
+	if (members_type(r, at, v, &type) < 0)
 		return ERR_INVAL;
 	if (!json_string_is(&type, "json_schema"))
-		return anthropic_refuse(r, &here, "expected json_schema");
+		return members_refuse(r, &here, "expected json_schema");
 	c->format = CHAT_FORMAT_SCHEMA;
 	c->format_strict = true; /* there it always is */
-	return anthropic_read_members(r, at, v, table, ARRAY_SIZE(table), c);
+	return members_read(r, at, v, table, ARRAY_SIZE(table), c);
 }
 
 static int read_output_config(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
@@ -245,7 +243,7 @@ static int read_output_config(struct chat_reader *r, const struct place *at, con
 		{"format", read_format, 0, false},
 	};
 
-	return anthropic_read_members(r, at, v, table, ARRAY_SIZE(table), into);
+	return members_read(r, at, v, table, ARRAY_SIZE(table), into);
 }
 
 /* What has to wait for the rest. */
@@ -255,11 +253,11 @@ struct body {
 };
 
 static const struct member body_members[] = {
-	{"model", anthropic_read_known, 0, false},
-	{"messages", anthropic_read_any, offsetof(struct body, messages), true},
-	{"system", anthropic_read_any, offsetof(struct body, system), false},
+	{"model", member_known, 0, false},
+	{"messages", member_any, offsetof(struct body, messages), true},
+	{"system", member_any, offsetof(struct body, system), false},
 	{"max_tokens", read_max_tokens, 0, true},
-	{"stream", anthropic_read_bool, offsetof(struct body, chat.stream), false},
+	{"stream", member_bool, offsetof(struct body, chat.stream), false},
 	{"stop_sequences", read_stops, 0, false},
 	{"temperature", read_share, offsetof(struct body, chat.temperature), false},
 	{"top_p", read_share, offsetof(struct body, chat.top_p), false},
@@ -270,13 +268,13 @@ static const struct member body_members[] = {
 	{"thinking", read_thinking, 0, false},
 	{"output_config", read_output_config, 0, false},
 	{"speed", read_speed, 0, false},
-	{"service_tier", anthropic_read_hint, 0, false},
+	{"service_tier", member_hint, 0, false},
 	{"cache_control", anthropic_read_cache_control, 0, false},
-	{"diagnostics", anthropic_read_hint, 0, false},
-	{"container", anthropic_read_inexpressible, 0, false},
-	{"context_management", anthropic_read_inexpressible, 0, false},
-	{"inference_geo", anthropic_read_inexpressible, 0, false},
-	{"mcp_servers", anthropic_read_no_list, 0, false},
+	{"diagnostics", member_hint, 0, false},
+	{"container", member_inexpressible, 0, false},
+	{"context_management", member_inexpressible, 0, false},
+	{"inference_geo", member_inexpressible, 0, false},
+	{"mcp_servers", member_no_list, 0, false},
 };
 
 int anthropic_parse(struct chat_reader *r, const struct dialect_target *t, const char *text, size_t len,
@@ -290,7 +288,7 @@ int anthropic_parse(struct chat_reader *r, const struct dialect_target *t, const
 	(void)t;
 	if (json_scan_value(text, len, &whole, NULL) < 0 || whole.type != JSON_SPAN_OBJECT)
 		return err_set(&r->fault->err, ERR_INVAL, "We could not parse the JSON body of your request.");
-	rc = anthropic_read_members(r, NULL, &whole, body_members, ARRAY_SIZE(body_members), &body);
+	rc = members_read(r, NULL, &whole, body_members, ARRAY_SIZE(body_members), &body);
 	if (rc == 0)
 		rc = anthropic_read_conversation(r, &body.system, &body.messages, &body.chat);
 	if (rc == 0)

@@ -1,59 +1,11 @@
-/* Anthropic messages: the parser's objects as tables of their members. Between anthropic_members.c, anthropic_content.c
- * and anthropic_parse.c. */
+/* Anthropic messages: between anthropic_content.c and anthropic_parse.c. */
 #ifndef DIALECT_ANTHROPIC_PARSE_H
 #define DIALECT_ANTHROPIC_PARSE_H
 
 #include "dialect/anthropic.h"
+#include "dialect/members.h"
 
-#include <string.h>
-
-/* Where a value stands. Written out ("messages[2].content[0].source") only when somebody has to know. */
-struct place {
-	const struct place *up; /* NULL: in the body itself */
-	const char *name;       /* NULL: an array's element */
-	size_t name_len, index;
-};
-
-static inline struct place member_of(const struct place *up, const char *name)
-{
-	return (struct place){.up = up, .name = name, .name_len = strlen(name)};
-}
-
-/* ERR_INVAL: wrong, or right and nothing that another wire has. */
-int anthropic_refuse(struct chat_reader *r, const struct place *at, const char *what);
-int anthropic_inexpressible(struct chat_reader *r, const struct place *at, const char *why);
-
-/* What becomes of a member; `into` is what is being filled, at the member's offset. */
-typedef int (*member_fn)(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into);
-
-struct member {
-	const char *name;
-	member_fn read;
-	size_t offset;
-	bool required;
-};
-
-/* Reads an object. Null is the same as absent; a member that isn't in the table is refused. */
-int anthropic_read_members(struct chat_reader *r, const struct place *at, const struct json_span *object,
-			   const struct member *table, size_t n, void *into);
-/* The "type" of an object that comes in kinds. */
-int anthropic_read_type(struct chat_reader *r, const struct place *at, const struct json_span *object,
-			struct json_span *ret);
-
-/* Kept as it is: into a struct json_span, a struct chat_text, a bool */
-int anthropic_read_any(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into);
-int anthropic_read_object(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into);
-int anthropic_read_string(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into);
-int anthropic_read_bool(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into);
-/* Read before */
-int anthropic_read_known(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into);
-/* Left out by name, without numbers of elements */
-int anthropic_read_hint(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into);
 int anthropic_read_cache_control(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into);
-/* Refused: always, unless it is an empty list, unless it is false */
-int anthropic_read_inexpressible(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into);
-int anthropic_read_no_list(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into);
-int anthropic_read_not_true(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into);
 
 /* System's text, and all messages, whose leading system messages follow it. Absent: none. */
 int anthropic_read_conversation(struct chat_reader *r, const struct json_span *system, const struct json_span *messages,

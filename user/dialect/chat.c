@@ -153,26 +153,7 @@ struct chat_text chat_text_of(const struct json_span *string)
 
 bool chat_text_is(struct chat_text t, const char *text)
 {
-	size_t len = strlen(text), n;
-	const char *p = t.at, *end = p ? p + t.len : NULL, *text_end = text + len;
-	char c[4];
-
-	if (!p)
-		return false;
-	if (!memchr(p, '\\', t.len))
-		return t.len == len && memcmp(p, text, len) == 0;
-	while (p < end) {
-		if (*p == '\\') {
-			p = json_unescape_one(p, end, c, &n);
-		} else {
-			c[0] = *p++;
-			n = 1;
-		}
-		if ((size_t)(text_end - text) < n || memcmp(text, c, n) != 0)
-			return false;
-		text += n;
-	}
-	return text == text_end;
+	return t.at && json_content_is(t.at, t.len, memchr(t.at, '\\', t.len), text, strlen(text));
 }
 
 void chat_put_string(struct buf *out, struct chat_text t)

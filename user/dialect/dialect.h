@@ -55,6 +55,9 @@ struct dialect_target {
 int dialect_target_of(const char *path, const char *query, struct arena *a, struct dialect_target *ret,
 		      struct err *err) MUST_CHECK;
 
+/* The wire of a route's clients; WIRE_NONE: its requests don't go to providers. */
+enum wire dialect_wire_of(enum tg_route route);
+
 /* ---- requests */
 
 /* What admission needs from a request. Spans are borrowed from body and target. */

@@ -46,7 +46,7 @@ static int read_image_url(struct chat_reader *r, const struct place *at, const s
 	const char *mark;
 
 	if (!url.at)
-		return anthropic_refuse(r, at, "expected a string");
+		return members_refuse(r, at, "expected a string");
 	if (text_begins(url, "http:") || text_begins(url, "https:")) {
 		part->kind = CHAT_IMAGE_URL;
 		part->url = url;
@@ -54,7 +54,7 @@ static int read_image_url(struct chat_reader *r, const struct place *at, const s
 	}
 	mark = memmem(url.at, url.len, base64, sizeof(base64) - 1);
 	if (!text_begins(url, "data:") || !mark || mark == url.at + 5)
-		return anthropic_refuse(r, at, "expected an http(s) URL or data:TYPE;base64,DATA");
+		return members_refuse(r, at, "expected an http(s) URL or data:TYPE;base64,DATA");
 	part->media_type = (struct chat_text){.at = url.at + 5, .len = (size_t)(mark - url.at) - 5};
 	part->data.at = mark + sizeof(base64) - 1;
 	part->data.len = url.len - (size_t)(part->data.at - url.at);
@@ -108,32 +108,32 @@ static int read_caller(struct chat_reader *r, const struct place *at, const stru
 {
 	struct json_span type;
 
-	if (anthropic_read_type(r, at, v, &type) < 0)
+	if (members_type(r, at, v, &type) < 0)
 		return ERR_INVAL;
 	return json_string_is(&type, "direct") ? 0 : responses_read_elsewhere(r, at, v, into);
 }
 
 static const struct member input_text[] = {
-	{"type", anthropic_read_known, 0, true},
-	{"text", anthropic_read_string, offsetof(struct chat_part, text), true},
+	{"type", member_known, 0, true},
+	{"text", member_string, offsetof(struct chat_part, text), true},
 	{"prompt_cache_breakpoint", read_breakpoint, 0, false},
 };
 static const struct member input_image[] = {
-	{"type", anthropic_read_known, 0, true},
+	{"type", member_known, 0, true},
 	{"file_id", responses_read_elsewhere, 0, false},
 	{"image_url", read_image_url, 0, true},
 	{"detail", read_detail, 0, false},
 	{"prompt_cache_breakpoint", read_breakpoint, 0, false},
 };
 static const struct member output_text[] = {
-	{"type", anthropic_read_known, 0, true},
-	{"text", anthropic_read_string, offsetof(struct chat_part, text), true},
+	{"type", member_known, 0, true},
+	{"text", member_string, offsetof(struct chat_part, text), true},
 	{"annotations", responses_read_no_list, 0, false},
 	{"logprobs", responses_read_no_list, 0, false},
 };
 static const struct member refusal[] = {
-	{"type", anthropic_read_known, 0, true},
-	{"refusal", anthropic_read_string, offsetof(struct chat_part, text), true},
+	{"type", member_known, 0, true},
+	{"refusal", member_string, offsetof(struct chat_part, text), true},
 };
 
 static const struct kind_of_part {
@@ -156,18 +156,18 @@ static int read_part(struct chat_reader *r, const struct place *at, const struct
 	struct chat_part *part;
 	struct json_span type;
 
-	if (anthropic_read_type(r, at, v, &type) < 0)
+	if (members_type(r, at, v, &type) < 0)
 		return ERR_INVAL;
 	while (kind < end && !json_string_is(&type, kind->type))
 		kind++;
 	if (kind == end)
-		return anthropic_inexpressible(r, &here, "only texts, images and refusals can");
+		return members_inexpressible(r, &here, "only texts, images and refusals can");
 	if (!(kind->where & list->where))
-		return anthropic_refuse(r, &here, "such a part can't stand here");
+		return members_refuse(r, &here, "such a part can't stand here");
 	part = parts_append(r, list, kind->kind);
 	if (!part)
 		return ERR_NOMEM;
-	return anthropic_read_members(r, at, v, kind->members, kind->n, part);
+	return members_read(r, at, v, kind->members, kind->n, part);
 }
 
 /* A string, or parts. */
@@ -187,7 +187,7 @@ static int read_content(struct chat_reader *r, const struct place *at, const str
 		return 0;
 	}
 	if (v->type != JSON_SPAN_ARRAY || json_iter_init(&it, v) < 0)
-		return anthropic_refuse(r, at, "expected a string or an array of parts");
+		return members_refuse(r, at, "expected a string or an array of parts");
 	for (; json_iter_next(&it, NULL, &one) == 1; here.index++) {
 		rc = read_part(r, &here, &one, list);
 		if (rc < 0)
@@ -234,16 +234,16 @@ static int read_message(struct chat_reader *r, const struct place *at, const str
 		struct json_span role, content;
 	} m = {0};
 	static const struct member table[] = {
-		{"type", anthropic_read_known, 0, false},
-		{"role", anthropic_read_any, offsetof(struct message, role), true},
-		{"content", anthropic_read_any, offsetof(struct message, content), true},
+		{"type", member_known, 0, false},
+		{"role", member_any, offsetof(struct message, role), true},
+		{"content", member_any, offsetof(struct message, content), true},
 		{"id", read_id, 0, false},
 		{"status", read_status, 0, false},
 		{"phase", read_phase, 0, false},
 	};
 	const struct place role_at = member_of(at, "role"), content_at = member_of(at, "content");
 	bool user, assistant;
-	int rc = anthropic_read_members(r, at, v, table, ARRAY_SIZE(table), &m);
+	int rc = members_read(r, at, v, table, ARRAY_SIZE(table), &m);
 
 	if (rc < 0)
 		return rc;
@@ -254,19 +254,19 @@ static int read_message(struct chat_reader *r, const struct place *at, const str
 		return rc < 0 ? rc : read_content(r, &content_at, &m.content, &all->parts);
 	}
 	if (!json_string_is(&m.role, "system") && !json_string_is(&m.role, "developer"))
-		return anthropic_refuse(r, &role_at, "expected user, assistant, system or developer");
+		return members_refuse(r, &role_at, "expected user, assistant, system or developer");
 	if (all->last)
-		return anthropic_inexpressible(r, &role_at, "system messages stand before all others");
+		return members_inexpressible(r, &role_at, "system messages stand before all others");
 	return read_content(r, &content_at, &m.content, &all->system);
 }
 
 static int read_call(struct chat_reader *r, const struct place *at, const struct json_span *v, struct items *all)
 {
 	static const struct member table[] = {
-		{"type", anthropic_read_known, 0, true},
-		{"call_id", anthropic_read_string, offsetof(struct chat_part, id), true},
-		{"name", anthropic_read_string, offsetof(struct chat_part, name), true},
-		{"arguments", anthropic_read_string, offsetof(struct chat_part, args_text), true},
+		{"type", member_known, 0, true},
+		{"call_id", member_string, offsetof(struct chat_part, id), true},
+		{"name", member_string, offsetof(struct chat_part, name), true},
+		{"arguments", member_string, offsetof(struct chat_part, args_text), true},
 		{"id", read_id, 0, false},
 		{"status", read_status, 0, false},
 		{"caller", read_caller, 0, false},
@@ -277,7 +277,7 @@ static int read_call(struct chat_reader *r, const struct place *at, const struct
 	if (open_message(r, all, CHAT_ASSISTANT, CHAT_TOOL_CALL) < 0)
 		return ERR_NOMEM;
 	part = parts_append(r, &all->parts, CHAT_TOOL_CALL);
-	return part ? anthropic_read_members(r, at, v, table, ARRAY_SIZE(table), part) : ERR_NOMEM;
+	return part ? members_read(r, at, v, table, ARRAY_SIZE(table), part) : ERR_NOMEM;
 }
 
 static int read_output(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
@@ -291,26 +291,23 @@ static int read_output(struct chat_reader *r, const struct place *at, const stru
 static int read_result(struct chat_reader *r, const struct place *at, const struct json_span *v, struct items *all)
 {
 	static const struct member table[] = {
-		{"type", anthropic_read_known, 0, true},
-		{"call_id", anthropic_read_string, offsetof(struct chat_part, id), true},
-		{"output", read_output, 0, true},
-		{"id", read_id, 0, false},
-		{"status", read_status, 0, false},
-		{"caller", read_caller, 0, false},
+		{"type", member_known, 0, true},   {"call_id", member_string, offsetof(struct chat_part, id), true},
+		{"output", read_output, 0, true},  {"id", read_id, 0, false},
+		{"status", read_status, 0, false}, {"caller", read_caller, 0, false},
 	};
 	struct chat_part *part;
 
 	if (open_message(r, all, CHAT_USER, CHAT_TOOL_RESULT) < 0)
 		return ERR_NOMEM;
 	part = parts_append(r, &all->parts, CHAT_TOOL_RESULT);
-	return part ? anthropic_read_members(r, at, v, table, ARRAY_SIZE(table), part) : ERR_NOMEM;
+	return part ? members_read(r, at, v, table, ARRAY_SIZE(table), part) : ERR_NOMEM;
 }
 
 /* What a model thought is sealed, and for that model alone. One that says nothing can be left out. */
 static int read_reasoning(struct chat_reader *r, const struct place *at, const struct json_span *v, struct items *all)
 {
 	static const struct member table[] = {
-		{"type", anthropic_read_known, 0, true},
+		{"type", member_known, 0, true},
 		{"summary", responses_read_no_list, 0, false},
 		{"content", responses_read_no_list, 0, false},
 		{"encrypted_content", responses_read_elsewhere, 0, false},
@@ -319,7 +316,7 @@ static int read_reasoning(struct chat_reader *r, const struct place *at, const s
 	};
 
 	(void)all;
-	return anthropic_read_members(r, at, v, table, ARRAY_SIZE(table), NULL);
+	return members_read(r, at, v, table, ARRAY_SIZE(table), NULL);
 }
 
 static int read_item(struct chat_reader *r, const struct place *at, const struct json_span *v, struct items *all)
@@ -339,13 +336,13 @@ static int read_item(struct chat_reader *r, const struct place *at, const struct
 	const struct place here = member_of(at, "type");
 
 	if (v->type != JSON_SPAN_OBJECT || json_scan_object(v->at, v->len, m, FIELDS, NULL) < 0)
-		return anthropic_refuse(r, at, "expected an object");
+		return members_refuse(r, at, "expected an object");
 	if (!wire_given(&m[TYPE].value) && wire_given(&m[ROLE].value))
 		return read_message(r, at, v, all);
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
 		if (json_string_is(&m[TYPE].value, kinds[i].type))
 			return kinds[i].read(r, at, v, all);
-	return anthropic_inexpressible(r, &here, "only messages, function calls and their outputs can");
+	return members_inexpressible(r, &here, "only messages, function calls and their outputs can");
 }
 
 static int read_items(struct chat_reader *r, const struct place *at, const struct json_span *v, struct items *all)
@@ -356,13 +353,13 @@ static int read_items(struct chat_reader *r, const struct place *at, const struc
 	int rc;
 
 	if (v->type != JSON_SPAN_ARRAY || json_iter_init(&it, v) < 0)
-		return anthropic_refuse(r, at, "expected a string or an array");
+		return members_refuse(r, at, "expected a string or an array");
 	for (; json_iter_next(&it, NULL, &item) == 1; here.index++) {
 		rc = read_item(r, &here, &item, all);
 		if (rc < 0)
 			return rc;
 	}
-	return all->last ? 0 : anthropic_refuse(r, at, "expected a user's message");
+	return all->last ? 0 : members_refuse(r, at, "expected a user's message");
 }
 
 int responses_read_input(struct chat_reader *r, struct chat_text instructions, const struct json_span *input,
@@ -381,7 +378,7 @@ int responses_read_input(struct chat_reader *r, struct chat_text instructions, c
 		part->text = instructions;
 	}
 	if (input->type == JSON_SPAN_ABSENT)
-		return anthropic_refuse(r, &at, "this parameter is required");
+		return members_refuse(r, &at, "this parameter is required");
 	if (input->type != JSON_SPAN_STRING)
 		return read_items(r, &at, input, &all);
 	rc = open_message(r, &all, CHAT_USER, CHAT_TEXT);

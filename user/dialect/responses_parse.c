@@ -5,28 +5,27 @@ int responses_read_elsewhere(struct chat_reader *r, const struct place *at, cons
 {
 	(void)v;
 	(void)into;
-	return anthropic_inexpressible(r, at, "only OpenAI's models have it");
+	return members_inexpressible(r, at, "only OpenAI's models have it");
 }
 
 int responses_read_no_list(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
 	if (v->type != JSON_SPAN_ARRAY)
-		return anthropic_refuse(r, at, "expected an array");
+		return members_refuse(r, at, "expected an array");
 	return json_is_empty(v) ? 0 : responses_read_elsewhere(r, at, v, into);
 }
 
 static int read_not_true(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
 	bool on = false;
-	int rc = anthropic_read_bool(r, at, v, &on);
+	int rc = member_bool(r, at, v, &on);
 
 	return rc == 0 && on ? responses_read_elsewhere(r, at, v, into) : rc;
 }
 
 static int read_number(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
-	return v->type == JSON_SPAN_NUMBER ? anthropic_read_any(r, at, v, into)
-					   : anthropic_refuse(r, at, "expected a number");
+	return v->type == JSON_SPAN_NUMBER ? member_any(r, at, v, into) : members_refuse(r, at, "expected a number");
 }
 
 /* ---- tools */
@@ -37,7 +36,7 @@ static int read_callers(struct chat_reader *r, const struct place *at, const str
 	struct json_iter it;
 
 	if (v->type != JSON_SPAN_ARRAY || json_iter_init(&it, v) < 0)
-		return anthropic_refuse(r, at, "expected an array");
+		return members_refuse(r, at, "expected an array");
 	while (json_iter_next(&it, NULL, &caller) == 1)
 		if (!json_string_is(&caller, "direct"))
 			return responses_read_elsewhere(r, at, v, into);
@@ -47,11 +46,11 @@ static int read_callers(struct chat_reader *r, const struct place *at, const str
 static int read_tool(struct chat_reader *r, const struct place *at, const struct json_span *v, struct chat_tool *tool)
 {
 	static const struct member table[] = {
-		{"type", anthropic_read_known, 0, true},
-		{"name", anthropic_read_string, offsetof(struct chat_tool, name), true},
-		{"description", anthropic_read_string, offsetof(struct chat_tool, description), false},
-		{"parameters", anthropic_read_object, offsetof(struct chat_tool, schema), false},
-		{"strict", anthropic_read_bool, offsetof(struct chat_tool, strict), false},
+		{"type", member_known, 0, true},
+		{"name", member_string, offsetof(struct chat_tool, name), true},
+		{"description", member_string, offsetof(struct chat_tool, description), false},
+		{"parameters", member_object, offsetof(struct chat_tool, schema), false},
+		{"strict", member_bool, offsetof(struct chat_tool, strict), false},
 		{"defer_loading", read_not_true, 0, false},
 		{"allowed_callers", read_callers, 0, false},
 		{"output_schema", responses_read_elsewhere, 0, false},
@@ -59,11 +58,11 @@ static int read_tool(struct chat_reader *r, const struct place *at, const struct
 	const struct place here = member_of(at, "type");
 	struct json_span type;
 
-	if (anthropic_read_type(r, at, v, &type) < 0)
+	if (members_type(r, at, v, &type) < 0)
 		return ERR_INVAL;
 	if (!json_string_is(&type, "function"))
-		return anthropic_inexpressible(r, &here, "OpenAI's own tools run only there");
-	return anthropic_read_members(r, at, v, table, ARRAY_SIZE(table), tool);
+		return members_inexpressible(r, &here, "OpenAI's own tools run only there");
+	return members_read(r, at, v, table, ARRAY_SIZE(table), tool);
 }
 
 static int read_tools(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
@@ -75,7 +74,7 @@ static int read_tools(struct chat_reader *r, const struct place *at, const struc
 	int rc;
 
 	if (v->type != JSON_SPAN_ARRAY || json_iter_init(&it, v) < 0)
-		return anthropic_refuse(r, at, "expected an array");
+		return members_refuse(r, at, "expected an array");
 	for (; json_iter_next(&it, NULL, &tool) == 1; here.index++) {
 		*tail = chat_alloc(r, sizeof(**tail));
 		if (!*tail)
@@ -92,18 +91,18 @@ static int read_tools(struct chat_reader *r, const struct place *at, const struc
 static int read_named_choice(struct chat_reader *r, const struct place *at, const struct json_span *v, struct chat *c)
 {
 	static const struct member table[] = {
-		{"type", anthropic_read_known, 0, true},
-		{"name", anthropic_read_string, offsetof(struct chat, tool_choice_name), true},
+		{"type", member_known, 0, true},
+		{"name", member_string, offsetof(struct chat, tool_choice_name), true},
 	};
 	const struct place here = member_of(at, "type");
 	struct json_span type;
 
-	if (anthropic_read_type(r, at, v, &type) < 0)
+	if (members_type(r, at, v, &type) < 0)
 		return ERR_INVAL;
 	if (!json_string_is(&type, "function"))
-		return anthropic_inexpressible(r, &here, "a tool is chosen by a function's name");
+		return members_inexpressible(r, &here, "a tool is chosen by a function's name");
 	c->tool_choice = CHAT_TOOLS_NAMED;
-	return anthropic_read_members(r, at, v, table, ARRAY_SIZE(table), c);
+	return members_read(r, at, v, table, ARRAY_SIZE(table), c);
 }
 
 static int read_tool_choice(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
@@ -123,7 +122,7 @@ static int read_tool_choice(struct chat_reader *r, const struct place *at, const
 		c->tool_choice = choices[i].choice;
 		return 0;
 	}
-	return anthropic_refuse(r, at, "expected auto, none, required or a function");
+	return members_refuse(r, at, "expected auto, none, required or a function");
 }
 
 static int read_parallel(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
@@ -131,7 +130,7 @@ static int read_parallel(struct chat_reader *r, const struct place *at, const st
 	struct chat *c = into;
 
 	c->parallel_given = true;
-	return anthropic_read_bool(r, at, v, &c->parallel);
+	return member_bool(r, at, v, &c->parallel);
 }
 
 /* ---- what the text is to be */
@@ -139,11 +138,11 @@ static int read_parallel(struct chat_reader *r, const struct place *at, const st
 static int read_format(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
 	static const struct member table[] = {
-		{"type", anthropic_read_known, 0, true},
-		{"name", anthropic_read_string, offsetof(struct chat, format_name), true},
-		{"schema", anthropic_read_object, offsetof(struct chat, format_schema), true},
-		{"description", anthropic_read_string, offsetof(struct chat, format_description), false},
-		{"strict", anthropic_read_bool, offsetof(struct chat, format_strict), false},
+		{"type", member_known, 0, true},
+		{"name", member_string, offsetof(struct chat, format_name), true},
+		{"schema", member_object, offsetof(struct chat, format_schema), true},
+		{"description", member_string, offsetof(struct chat, format_description), false},
+		{"strict", member_bool, offsetof(struct chat, format_strict), false},
 	};
 	static const struct {
 		const char *type;
@@ -158,15 +157,15 @@ static int read_format(struct chat_reader *r, const struct place *at, const stru
 	struct chat *c = into;
 	struct json_span type;
 
-	if (anthropic_read_type(r, at, v, &type) < 0)
+	if (members_type(r, at, v, &type) < 0)
 		return ERR_INVAL;
 	for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
 		if (!json_string_is(&type, formats[i].type))
 			continue;
 		c->format = formats[i].format;
-		return anthropic_read_members(r, at, v, table, formats[i].n_members, c);
+		return members_read(r, at, v, table, formats[i].n_members, c);
 	}
-	return anthropic_inexpressible(r, &here, "the formats are text, json_object and json_schema");
+	return members_inexpressible(r, &here, "the formats are text, json_object and json_schema");
 }
 
 static int read_verbosity(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
@@ -181,7 +180,7 @@ static int read_text(struct chat_reader *r, const struct place *at, const struct
 		{"verbosity", read_verbosity, 0, false},
 	};
 
-	return anthropic_read_members(r, at, v, table, ARRAY_SIZE(table), into);
+	return members_read(r, at, v, table, ARRAY_SIZE(table), into);
 }
 
 static int read_effort(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
@@ -190,9 +189,9 @@ static int read_effort(struct chat_reader *r, const struct place *at, const stru
 
 	for (size_t i = 0; i < ARRAY_SIZE(efforts); i++)
 		if (json_string_is(v, efforts[i]))
-			return anthropic_read_string(r, at, v, into);
+			return member_string(r, at, v, into);
 	return json_string_is(v, "max") ? responses_read_elsewhere(r, at, v, into)
-					: anthropic_refuse(r, at, "expected none, minimal, low, medium, high or xhigh");
+					: members_refuse(r, at, "expected none, minimal, low, medium, high or xhigh");
 }
 
 static int read_mode(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
@@ -215,7 +214,7 @@ static int read_reasoning(struct chat_reader *r, const struct place *at, const s
 		{"context", read_context, 0, false},
 	};
 
-	return anthropic_read_members(r, at, v, table, ARRAY_SIZE(table), into);
+	return members_read(r, at, v, table, ARRAY_SIZE(table), into);
 }
 
 /* ---- the rest of the body */
@@ -225,7 +224,7 @@ static int read_max_tokens(struct chat_reader *r, const struct place *at, const 
 	struct chat *c = into;
 
 	if (json_number_u64(v, &c->max_tokens) < 0)
-		return anthropic_refuse(r, at, "expected a positive integer");
+		return members_refuse(r, at, "expected a positive integer");
 	c->max_tokens_given = true;
 	return 0;
 }
@@ -233,17 +232,17 @@ static int read_max_tokens(struct chat_reader *r, const struct place *at, const 
 static int read_store(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
 	bool store = false;
-	int rc = anthropic_read_bool(r, at, v, &store);
+	int rc = member_bool(r, at, v, &store);
 
 	(void)into;
-	return rc == 0 && store ? anthropic_inexpressible(r, at, "answers of this model can't be stored") : rc;
+	return rc == 0 && store ? members_inexpressible(r, at, "answers of this model can't be stored") : rc;
 }
 
 static int read_stored(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
 	(void)v;
 	(void)into;
-	return anthropic_inexpressible(r, at, "what it names is stored at OpenAI");
+	return members_inexpressible(r, at, "what it names is stored at OpenAI");
 }
 
 static int read_truncation(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
@@ -253,7 +252,7 @@ static int read_truncation(struct chat_reader *r, const struct place *at, const 
 
 static int read_tier(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
-	return json_string_is(v, "auto") || json_string_is(v, "default") ? anthropic_read_hint(r, at, v, into)
+	return json_string_is(v, "auto") || json_string_is(v, "default") ? member_hint(r, at, v, into)
 									 : responses_read_elsewhere(r, at, v, into);
 }
 
@@ -262,16 +261,16 @@ static int read_logprobs(struct chat_reader *r, const struct place *at, const st
 	uint64_t n;
 
 	if (json_number_u64(v, &n) < 0)
-		return anthropic_refuse(r, at, "expected a whole number");
+		return members_refuse(r, at, "expected a whole number");
 	return n ? responses_read_elsewhere(r, at, v, into) : 0;
 }
 
 static int read_stream_options(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
 	/* Padding, that nobody guesses texts from the lengths of events. */
-	static const struct member table[] = {{"include_obfuscation", anthropic_read_hint, 0, false}};
+	static const struct member table[] = {{"include_obfuscation", member_hint, 0, false}};
 
-	return anthropic_read_members(r, at, v, table, ARRAY_SIZE(table), into);
+	return members_read(r, at, v, table, ARRAY_SIZE(table), into);
 }
 
 /* What has to wait for the rest. */
@@ -282,11 +281,11 @@ struct body {
 };
 
 static const struct member body_members[] = {
-	{"model", anthropic_read_known, 0, false},
-	{"input", anthropic_read_any, offsetof(struct body, input), false},
-	{"instructions", anthropic_read_string, offsetof(struct body, instructions), false},
+	{"model", member_known, 0, false},
+	{"input", member_any, offsetof(struct body, input), false},
+	{"instructions", member_string, offsetof(struct body, instructions), false},
 	{"max_output_tokens", read_max_tokens, 0, false},
-	{"stream", anthropic_read_bool, offsetof(struct body, chat.stream), false},
+	{"stream", member_bool, offsetof(struct body, chat.stream), false},
 	{"stream_options", read_stream_options, 0, false},
 	{"temperature", read_number, offsetof(struct body, chat.temperature), false},
 	{"top_p", read_number, offsetof(struct body, chat.top_p), false},
@@ -295,7 +294,7 @@ static const struct member body_members[] = {
 	{"parallel_tool_calls", read_parallel, 0, false},
 	{"text", read_text, 0, false},
 	{"reasoning", read_reasoning, 0, false},
-	{"user", anthropic_read_string, offsetof(struct body, chat.user), false},
+	{"user", member_string, offsetof(struct body, chat.user), false},
 	{"store", read_store, 0, false},
 	{"previous_response_id", read_stored, 0, false},
 	{"conversation", read_stored, 0, false},
@@ -307,11 +306,11 @@ static const struct member body_members[] = {
 	{"top_logprobs", read_logprobs, 0, false},
 	{"context_management", responses_read_elsewhere, 0, false},
 	{"moderation", responses_read_elsewhere, 0, false},
-	{"metadata", anthropic_read_hint, 0, false},
-	{"safety_identifier", anthropic_read_hint, 0, false},
-	{"prompt_cache_key", anthropic_read_hint, 0, false},
-	{"prompt_cache_options", anthropic_read_hint, 0, false},
-	{"prompt_cache_retention", anthropic_read_hint, 0, false},
+	{"metadata", member_hint, 0, false},
+	{"safety_identifier", member_hint, 0, false},
+	{"prompt_cache_key", member_hint, 0, false},
+	{"prompt_cache_options", member_hint, 0, false},
+	{"prompt_cache_retention", member_hint, 0, false},
 	{"service_tier", read_tier, 0, false},
 };
 
@@ -326,7 +325,7 @@ int responses_parse(struct chat_reader *r, const struct dialect_target *t, const
 	(void)t;
 	if (json_scan_value(text, len, &whole, NULL) < 0 || whole.type != JSON_SPAN_OBJECT)
 		return err_set(&r->fault->err, ERR_INVAL, "We could not parse the JSON body of your request.");
-	rc = anthropic_read_members(r, NULL, &whole, body_members, ARRAY_SIZE(body_members), &body);
+	rc = members_read(r, NULL, &whole, body_members, ARRAY_SIZE(body_members), &body);
 	if (rc == 0)
 		rc = responses_read_input(r, body.instructions, &body.input, &body.chat);
 	if (rc == 0)

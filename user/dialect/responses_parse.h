@@ -3,7 +3,7 @@
 #ifndef DIALECT_RESPONSES_PARSE_H
 #define DIALECT_RESPONSES_PARSE_H
 
-#include "dialect/anthropic_parse.h"
+#include "dialect/members.h"
 #include "dialect/responses.h"
 
 /* Refused: always; unless it is an empty list */

@@ -42,7 +42,7 @@ static int percent_decode(const char *s, size_t len, struct arena *a, const char
 	return 0;
 }
 
-static enum wire wire_of(enum tg_route route)
+enum wire dialect_wire_of(enum tg_route route)
 {
 	static const enum wire wires[TG_ROUTE_COUNT] = {
 		[TG_ROUTE_CHAT_COMPLETIONS] = WIRE_OPENAI_CHAT,
@@ -109,7 +109,7 @@ int dialect_target_of(const char *path, const char *query, struct arena *a, stru
 	const char *name;
 	int rc = 0;
 
-	t.wire = wire_of(t.route);
+	t.wire = dialect_wire_of(t.route);
 	t.beta = strncmp(path, "/v1beta/", 8) == 0;
 	/* Nothing is served there, but whose client it is shows. */
 	if (t.route == TG_ROUTE_NONE && t.beta)

@@ -14,21 +14,6 @@ void routes_done(struct routes *r)
 	pthread_mutex_destroy(&r->lock);
 }
 
-enum wire routes_wire(enum tg_route route)
-{
-	static const enum wire wires[TG_ROUTE_COUNT] = {
-		[TG_ROUTE_CHAT_COMPLETIONS] = WIRE_OPENAI_CHAT,
-		[TG_ROUTE_EMBEDDINGS] = WIRE_OPENAI_EMBEDDINGS,
-		[TG_ROUTE_MODELS] = WIRE_NONE,
-		[TG_ROUTE_RESPONSES] = WIRE_OPENAI_RESPONSES,
-		[TG_ROUTE_MESSAGES] = WIRE_ANTHROPIC,
-		[TG_ROUTE_GENERATE_CONTENT] = WIRE_GEMINI,
-		[TG_ROUTE_BATCH] = WIRE_OPENAI_CHAT,
-	};
-
-	return (unsigned)route < TG_ROUTE_COUNT ? wires[route] : WIRE_NONE;
-}
-
 /* Per wire: when the first deployment can be had again; 0 = one can be had now, or there is none at all, which is the
  * daemon's to explain. */
 static void look(const struct catalog *c, uint64_t now_ns, uint64_t until_ns[WIRE_COUNT + 1])
@@ -63,7 +48,8 @@ static void update(struct routes *r, uint64_t now_ns)
 
 	look(r->catalog, now_ns, until_ns);
 	for (unsigned i = 0; i < TG_ROUTE_COUNT; i++)
-		__atomic_store_n(&r->words[i].open_until_ns, until_ns[routes_wire((enum tg_route)i)], __ATOMIC_RELEASE);
+		__atomic_store_n(&r->words[i].open_until_ns, until_ns[dialect_wire_of((enum tg_route)i)],
+				 __ATOMIC_RELEASE);
 }
 
 void routes_set(struct routes *r, const struct catalog *c, uint64_t now_ns)

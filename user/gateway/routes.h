@@ -30,7 +30,4 @@ void routes_set(struct routes *r, const struct catalog *c, uint64_t now_ns);
 /* Any thread. */
 void routes_update(struct routes *r, uint64_t now_ns);
 
-/* The wire in which a route's requests come; WIRE_NONE: they don't go to providers. */
-enum wire routes_wire(enum tg_route route);
-
 #endif
