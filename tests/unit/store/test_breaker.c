@@ -252,7 +252,9 @@ Test(breaker, old_events_go)
 
 /* ---- from version 2, as the second release left it */
 
-Test(breaker, version_2_gets_the_tables, .init = fixture_init, .fini = fixture_done)
+TestSuite(breaker_upgrade, .init = fixture_init, .fini = fixture_done);
+
+Test(breaker_upgrade, version_2_gets_the_tables)
 {
 	struct store_event e = event(1);
 	struct tenant t;
@@ -275,7 +277,7 @@ Test(breaker, version_2_gets_the_tables, .init = fixture_init, .fini = fixture_d
 }
 
 /* A step that fails leaves version 2 as it was. */
-Test(breaker, failed_upgrade_leaves_version_2, .init = fixture_init, .fini = fixture_done)
+Test(breaker_upgrade, failed_one_leaves_version_2)
 {
 	struct err err = {0};
 
