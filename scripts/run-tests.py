@@ -4,8 +4,8 @@
 Usage: scripts/run-tests.py [--only KIND] [NAME...]
 Kinds, in this order: house, unit, asan, tsan, kernel, system. It builds nothing: `make test` does, before it calls this.
 
-Programs run one after the other, but for those of kind system: two at a time, as they mostly wait; one that says "Runs alone" in its
-text (it measures, or works on what the machine has one of) has the machine for itself.
+Programs run one after the other, but for those of kinds tsan, kernel and system: two at a time, as they wait or have one thread; a system
+test that says "Runs alone" in its text (it measures, or works on what the machine has one of) has the machine for itself.
 
 A failure is: a test that says "not ok"; a program that is missing, dies, hangs, has no plan, runs another number of tests
 than it planned or leaves processes behind; and whatever a sanitizer reports, in any process, also when all tests pass.
@@ -32,6 +32,7 @@ PLAN = re.compile(r"^1\.\.(\d+)")
 TIMEOUT_S = int(os.environ.get("TG_TIMEOUT_S", "240"))
 SHOWN_LINES = 200
 LANES = 2
+BESIDE = ("tsan", "kernel", "system")
 telling = threading.Lock()  # results are printed whole
 running = set()             # process groups, to be ended with us
 
@@ -41,7 +42,7 @@ class Program:
 
     def __init__(self, kind, name, argv, build=BUILD):
         self.kind, self.name, self.argv, self.build = kind, f"{kind}/{name}", argv, build
-        self.alone = kind != "system" or "Runs alone" in open(argv[0], encoding="utf-8").read()
+        self.alone = kind not in BESIDE or (kind == "system" and "Runs alone" in open(argv[0], encoding="utf-8").read())
 
 
 class Totals:
