@@ -3,19 +3,6 @@
 
 /* ---- tools */
 
-static int read_callers(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
-{
-	struct json_span caller;
-	struct json_iter it;
-
-	if (v->type != JSON_SPAN_ARRAY || json_iter_init(&it, v) < 0)
-		return members_refuse(r, at, "expected an array");
-	while (json_iter_next(&it, NULL, &caller) == 1)
-		if (!json_string_is(&caller, "direct"))
-			return member_inexpressible(r, at, v, into);
-	return 0;
-}
-
 static int read_tool_type(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
 	(void)into;
@@ -35,7 +22,7 @@ static int read_tool(struct chat_reader *r, const struct place *at, const struct
 		{"cache_control", anthropic_read_cache_control, 0, false},
 		{"eager_input_streaming", member_hint, 0, false},
 		{"defer_loading", member_not_true, 0, false},
-		{"allowed_callers", read_callers, 0, false},
+		{"allowed_callers", member_callers, 0, false},
 		{"input_examples", member_no_list, 0, false},
 	};
 	const struct place here = member_of(at, "type");
@@ -50,24 +37,7 @@ static int read_tool(struct chat_reader *r, const struct place *at, const struct
 
 static int read_tools(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
-	struct chat_tool **tail = &((struct chat *)into)->tools;
-	struct place here = {.up = at};
-	struct json_span tool;
-	struct json_iter it;
-	int rc;
-
-	if (v->type != JSON_SPAN_ARRAY || json_iter_init(&it, v) < 0)
-		return members_refuse(r, at, "expected an array");
-	for (; json_iter_next(&it, NULL, &tool) == 1; here.index++) {
-		*tail = chat_alloc(r, sizeof(**tail));
-		if (!*tail)
-			return ERR_NOMEM;
-		rc = read_tool(r, &here, &tool, *tail);
-		if (rc < 0)
-			return rc;
-		tail = &(*tail)->next;
-	}
-	return 0;
+	return content_tools(r, at, v, read_tool, into);
 }
 
 static int read_disable_parallel(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
@@ -163,23 +133,21 @@ static int read_top_k(struct chat_reader *r, const struct place *at, const struc
 					  : member_any(r, at, v, into);
 }
 
+static int read_stop(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
+{
+	struct chat *c = into;
+
+	if (v->type != JSON_SPAN_STRING)
+		return members_refuse(r, at, "expected a string");
+	if (c->n_stop == CHAT_STOPS_MAX)
+		return members_inexpressible(r, at->up, "there are too many");
+	c->stop[c->n_stop++] = chat_text_of(v);
+	return 0;
+}
+
 static int read_stops(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
-	struct place here = {.up = at};
-	struct chat *c = into;
-	struct json_span stop;
-	struct json_iter it;
-
-	if (v->type != JSON_SPAN_ARRAY || json_iter_init(&it, v) < 0)
-		return members_refuse(r, at, "expected an array");
-	for (; json_iter_next(&it, NULL, &stop) == 1; here.index++) {
-		if (stop.type != JSON_SPAN_STRING)
-			return members_refuse(r, &here, "expected a string");
-		if (c->n_stop == CHAT_STOPS_MAX)
-			return members_inexpressible(r, at, "there are too many");
-		c->stop[c->n_stop++] = chat_text_of(&stop);
-	}
-	return 0;
+	return members_each(r, at, v, "expected an array", read_stop, into);
 }
 
 static int read_metadata(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
@@ -286,6 +254,7 @@ int anthropic_parse(struct chat_reader *r, const struct dialect_target *t, const
 	int rc;
 
 	(void)t;
+	r->owner = "Anthropic";
 	if (json_scan_value(text, len, &whole, NULL) < 0 || whole.type != JSON_SPAN_OBJECT)
 		return err_set(&r->fault->err, ERR_INVAL, "We could not parse the JSON body of your request.");
 	rc = members_read(r, NULL, &whole, body_members, ARRAY_SIZE(body_members), &body);

@@ -3,7 +3,7 @@
 #define DIALECT_ANTHROPIC_PARSE_H
 
 #include "dialect/anthropic.h"
-#include "dialect/members.h"
+#include "dialect/content.h"
 
 int anthropic_read_cache_control(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into);
 

@@ -53,11 +53,6 @@ static void put_made_id(unsigned turn, unsigned call, struct buf *out)
 	buf_printf(out, "\"call_%u_%u\"", turn, call);
 }
 
-static bool same_text(struct chat_text a, struct chat_text b)
-{
-	return a.at && b.at && a.len == b.len && memcmp(a.at, b.at, a.len) == 0;
-}
-
 /* Which of the turn's parts of a kind without an id, all of them or those of one name, is `part`? */
 static unsigned rank_of(const struct chat_message *first, const struct chat_message *end, const struct chat_part *part,
 			bool by_name)
@@ -68,7 +63,7 @@ static unsigned rank_of(const struct chat_message *first, const struct chat_mess
 		for (const struct chat_part *p = m->parts; p; p = p->next) {
 			if (p == part)
 				return n;
-			n += p->kind == part->kind && !p->id.at && (!by_name || same_text(p->name, part->name));
+			n += p->kind == part->kind && !p->id.at && (!by_name || chat_text_same(p->name, part->name));
 		}
 	return n;
 }
@@ -82,7 +77,7 @@ static int call_of_result(const struct turn *t, const struct chat_part *result)
 		for (const struct chat_part *p = m->parts; p; p = p->next) {
 			if (p->kind != CHAT_TOOL_CALL || p->id.at)
 				continue;
-			if (same_text(p->name, result->name) && n++ == want)
+			if (chat_text_same(p->name, result->name) && n++ == want)
 				return (int)call;
 			call++;
 		}

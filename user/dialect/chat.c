@@ -142,6 +142,41 @@ void *chat_alloc(struct chat_reader *r, size_t size)
 	return p;
 }
 
+struct chat_part *chat_append_part(struct chat_reader *r, struct chat_part ***tail, enum chat_part_kind kind)
+{
+	struct chat_part *p = chat_alloc(r, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->kind = kind;
+	**tail = p;
+	*tail = &p->next;
+	return p;
+}
+
+struct chat_message *chat_append_message(struct chat_reader *r, struct chat_message ***tail, enum chat_role role)
+{
+	struct chat_message *m = chat_alloc(r, sizeof(*m));
+
+	if (!m)
+		return NULL;
+	m->role = role;
+	**tail = m;
+	*tail = &m->next;
+	return m;
+}
+
+struct chat_tool *chat_append_tool(struct chat_reader *r, struct chat_tool ***tail)
+{
+	struct chat_tool *t = chat_alloc(r, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	**tail = t;
+	*tail = &t->next;
+	return t;
+}
+
 /* ---- texts and values */
 
 struct chat_text chat_text_of(const struct json_span *string)
@@ -154,6 +189,36 @@ struct chat_text chat_text_of(const struct json_span *string)
 bool chat_text_is(struct chat_text t, const char *text)
 {
 	return t.at && json_content_is(t.at, t.len, memchr(t.at, '\\', t.len), text, strlen(text));
+}
+
+bool chat_text_begins(struct chat_text t, const char *prefix)
+{
+	size_t len = strlen(prefix);
+
+	return t.len >= len && memcmp(t.at, prefix, len) == 0;
+}
+
+bool chat_text_same(struct chat_text a, struct chat_text b)
+{
+	return a.at && b.at && a.len == b.len && memcmp(a.at, b.at, a.len) == 0;
+}
+
+bool chat_split_data_url(struct chat_text url, struct chat_part *part)
+{
+	static const char scheme[] = "data:", base64[] = ";base64,";
+	const char *type, *mark;
+
+	if (!chat_text_begins(url, scheme))
+		return false;
+	type = url.at + sizeof(scheme) - 1;
+	mark = memmem(url.at, url.len, base64, sizeof(base64) - 1);
+	if (!mark || mark == type)
+		return false;
+	part->kind = CHAT_IMAGE_DATA;
+	part->media_type = (struct chat_text){.at = type, .len = (size_t)(mark - type)};
+	part->data.at = mark + sizeof(base64) - 1;
+	part->data.len = url.len - (size_t)(part->data.at - url.at);
+	return true;
 }
 
 void chat_put_string(struct buf *out, struct chat_text t)

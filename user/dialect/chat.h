@@ -115,6 +115,7 @@ struct chat_reader {
 	struct arena *arena;
 	struct dialect_fault *fault;
 	struct buf *ignored; /* names of hints left out, joined by ", " */
+	const char *owner;   /* whose wire it is, for refusals of what only that one has ("Anthropic"); its parser's */
 };
 /* ERR_INVAL, with the member's name as the client writes it and what is wrong with it. */
 int chat_refuse(struct dialect_fault *fault, const char *param, const char *fmt, ...) PRINTF_LIKE(3, 4);
@@ -124,11 +125,19 @@ const char *chat_name(enum wire from, enum chat_field f);
 int chat_inexpressible(struct dialect_fault *fault, const struct chat *c, enum chat_field f, const char *why);
 void chat_ignore(struct buf *ignored, const char *name);
 void *chat_alloc(struct chat_reader *r, size_t size); /* zeroed; NULL: fault says no memory (code ERR_NOMEM) */
+/* New ones at the end of a list; **tail moves on to what is behind. NULL as above. */
+struct chat_part *chat_append_part(struct chat_reader *r, struct chat_part ***tail, enum chat_part_kind kind);
+struct chat_message *chat_append_message(struct chat_reader *r, struct chat_message ***tail, enum chat_role role);
+struct chat_tool *chat_append_tool(struct chat_reader *r, struct chat_tool ***tail);
 
 /* Between texts and values */
 struct chat_text chat_text_of(const struct json_span *string); /* its content; absent when it is no string */
 bool chat_text_is(struct chat_text t, const char *text);       /* compares what it reads */
-void chat_put_string(struct buf *out, struct chat_text t);     /* with quotes */
+bool chat_text_begins(struct chat_text t, const char *prefix); /* these two: what is written */
+bool chat_text_same(struct chat_text a, struct chat_text b);   /* false when one is absent */
+/* "data:TYPE;base64,DATA" into an image's part; false when it isn't that. */
+bool chat_split_data_url(struct chat_text url, struct chat_part *part);
+void chat_put_string(struct buf *out, struct chat_text t); /* with quotes */
 void chat_put_span(struct buf *out, const struct json_span *v);
 /* A tool call's arguments as an object ("{}" when empty). ERR_INVAL: args_text is no JSON object. */
 int chat_put_args_object(struct buf *out, const struct chat_part *p);

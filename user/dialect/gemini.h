@@ -6,18 +6,10 @@
 #ifndef DIALECT_GEMINI_H
 #define DIALECT_GEMINI_H
 
+#include "dialect/members.h"
 #include "dialect/wire.h"
 
 /* ---- members of objects (gemini_members.c) */
-
-/* Where a value stands in the body; a chain on the stack, put into words only when somebody is told. */
-struct gemini_place {
-	const struct gemini_place *up; /* NULL = the body */
-	const char *name;              /* NULL = an element: `index` */
-	size_t index;
-};
-/* "contents[0].parts[1].inlineData", cut at DIALECT_PARAM_MAX. */
-void gemini_place_text(const struct gemini_place *p, char ret[DIALECT_PARAM_MAX]);
 
 /* Calls are answered by the turn behind them: of more than a model makes in one turn, the last are looked at, however
  * long the conversation. */
@@ -34,13 +26,6 @@ struct gemini_call {
 	const struct chat_part *part;
 	bool answered;
 };
-/* ERR_INVAL: the member's value isn't one. */
-int gemini_refuse(struct gemini_reader *g, const struct gemini_place *at, const char *what);
-/* ERR_INVAL: another wire can't say it. */
-int gemini_inexpressible(struct gemini_reader *g, const struct gemini_place *at, const char *why);
-/* A hint: named without indices. */
-void gemini_ignore(struct gemini_reader *g, const struct gemini_place *at);
-
 enum gemini_member_kind {
 	GEMINI_READ,   /* into its place in ret[] */
 	GEMINI_HINT,   /* can't change the answer */
@@ -52,17 +37,17 @@ struct gemini_member {
 };
 /* Reads an object's members by its table; ret[i] is row i's value (absent when null). ERR_INVAL: no object, a member
  * that isn't in the table, one given twice, one that can't be said. */
-int gemini_members(struct gemini_reader *g, const struct gemini_place *at, const struct json_span *object,
+int gemini_members(struct gemini_reader *g, const struct place *at, const struct json_span *object,
 		   const struct gemini_member *rows, size_t n, struct json_span *ret) MUST_CHECK;
 /* A member's name in either spelling. */
 bool gemini_name_is(const struct json_span *name, const char *camel);
 
 /* These leave *ret alone when the value is absent. */
-int gemini_string(struct gemini_reader *g, const struct gemini_place *up, const char *name, const struct json_span *v,
+int gemini_string(struct gemini_reader *g, const struct place *up, const char *name, const struct json_span *v,
 		  struct chat_text *ret) MUST_CHECK;
-int gemini_number(struct gemini_reader *g, const struct gemini_place *up, const char *name, const struct json_span *v,
+int gemini_number(struct gemini_reader *g, const struct place *up, const char *name, const struct json_span *v,
 		  struct json_span *ret) MUST_CHECK;
-int gemini_bool(struct gemini_reader *g, const struct gemini_place *up, const char *name, const struct json_span *v,
+int gemini_bool(struct gemini_reader *g, const struct place *up, const char *name, const struct json_span *v,
 		bool *ret) MUST_CHECK;
 /* A whole number, which Google also takes as a string of digits. */
 struct json_span gemini_unquoted(const struct json_span *v);
@@ -79,17 +64,21 @@ int gemini_render(const struct chat *c, const struct dialect_upstream *u, struct
 		  struct dialect_fault *fault) MUST_CHECK;
 
 /* gemini_contents.c */
-int gemini_read_contents(struct gemini_reader *g, const struct gemini_place *at, const struct json_span *v) MUST_CHECK;
-int gemini_read_system(struct gemini_reader *g, const struct gemini_place *at, const struct json_span *v) MUST_CHECK;
+int gemini_read_contents(struct gemini_reader *g, const struct place *at, const struct json_span *v) MUST_CHECK;
+int gemini_read_system(struct gemini_reader *g, const struct place *at, const struct json_span *v) MUST_CHECK;
 /* gemini_tools.c */
-int gemini_read_tools(struct gemini_reader *g, const struct gemini_place *at, const struct json_span *v) MUST_CHECK;
-int gemini_read_tool_config(struct gemini_reader *g, const struct gemini_place *at,
-			    const struct json_span *v) MUST_CHECK;
+int gemini_read_tools(struct gemini_reader *g, const struct place *at, const struct json_span *v) MUST_CHECK;
+int gemini_read_tool_config(struct gemini_reader *g, const struct place *at, const struct json_span *v) MUST_CHECK;
 /* gemini_config.c */
-int gemini_read_config(struct gemini_reader *g, const struct gemini_place *at, const struct json_span *v) MUST_CHECK;
-/* Google's schema (OpenAPI 3.0: "type":"STRING", nullable) as JSON Schema, into the arena (gemini_schema.c). */
-int gemini_read_schema(struct gemini_reader *g, const struct gemini_place *at, const struct json_span *v,
-		       struct json_span *ret) MUST_CHECK;
+int gemini_read_config(struct gemini_reader *g, const struct place *at, const struct json_span *v) MUST_CHECK;
+/* A schema under one of two names: Google's (OpenAPI 3.0: "type":"STRING", nullable), which becomes JSON Schema in the
+ * arena, or JSON Schema as it is (gemini_schema.c). Neither: *ret is absent. */
+struct gemini_either {
+	const char *google, *json, *both; /* both: what is said to that */
+};
+int gemini_read_either_schema(struct gemini_reader *g, const struct place *up, const struct gemini_either *names,
+			      const struct json_span *google, const struct json_span *json,
+			      struct json_span *ret) MUST_CHECK;
 
 /* ---- answers (gemini_answer.c) */
 

@@ -52,7 +52,7 @@ static const struct gemini_member members[MEMBERS] = {
 	{"routingConfig", GEMINI_REFUSE},
 };
 
-static int read_numbers(struct gemini_reader *g, const struct gemini_place *at, const struct json_span *m)
+static int read_numbers(struct gemini_reader *g, const struct place *at, const struct json_span *m)
 {
 	struct chat *c = g->chat;
 	struct json_span *to[NUMBERS] = {&c->temperature,       &c->top_p, &c->top_k, &c->presence_penalty,
@@ -73,9 +73,9 @@ static int read_numbers(struct gemini_reader *g, const struct gemini_place *at, 
 	return scan_count(&digits, "generationConfig.maxOutputTokens", SCAN_TOKENS_MAX, &c->max_tokens, g->r->fault);
 }
 
-static int read_stops(struct gemini_reader *g, const struct gemini_place *up, const struct json_span *v)
+static int read_stops(struct gemini_reader *g, const struct place *up, const struct json_span *v)
 {
-	struct gemini_place list = {.up = up, .name = "stopSequences"}, at = {.up = &list};
+	struct place list = member_of(up, "stopSequences"), at = {.up = &list};
 	struct chat *c = g->chat;
 	struct json_span stop;
 	struct json_iter it;
@@ -83,12 +83,12 @@ static int read_stops(struct gemini_reader *g, const struct gemini_place *up, co
 	if (!wire_given(v))
 		return 0;
 	if (v->type != JSON_SPAN_ARRAY || json_iter_init(&it, v) < 0)
-		return gemini_refuse(g, &list, "expected an array of strings");
+		return members_refuse(g->r, &list, "expected an array of strings");
 	for (; json_iter_next(&it, NULL, &stop) == 1; at.index++) {
 		if (stop.type != JSON_SPAN_STRING || stop.len <= 2)
-			return gemini_refuse(g, &at, "expected a non-empty string");
+			return members_refuse(g->r, &at, "expected a non-empty string");
 		if (c->n_stop == CHAT_STOPS_MAX)
-			return gemini_refuse(g, &list, "too many");
+			return members_refuse(g->r, &list, "too many");
 		c->stop[c->n_stop++] = chat_text_of(&stop);
 	}
 	return 0;
@@ -96,67 +96,54 @@ static int read_stops(struct gemini_reader *g, const struct gemini_place *up, co
 
 /* ---- the form of the answer */
 
-static int read_form_schema(struct gemini_reader *g, const struct gemini_place *up, const struct json_span *google,
-			    const struct json_span *json, struct json_span *ret)
+static int read_form(struct gemini_reader *g, const struct place *up, const struct json_span *m)
 {
-	struct gemini_place at = {.up = up, .name = "responseSchema"},
-			    at_json = {.up = up, .name = "responseJsonSchema"};
-
-	if (wire_given(google) && wire_given(json))
-		return gemini_refuse(g, &at_json, "only one of responseSchema and responseJsonSchema");
-	if (wire_given(google))
-		return gemini_read_schema(g, &at, google, ret);
-	if (wire_given(json) && json->type != JSON_SPAN_OBJECT)
-		return gemini_refuse(g, &at_json, "expected an object");
-	*ret = *json;
-	return 0;
-}
-
-static int read_form(struct gemini_reader *g, const struct gemini_place *up, const struct json_span *m)
-{
-	struct gemini_place at = {.up = up, .name = "responseMimeType"};
+	static const struct gemini_either names = {"responseSchema", "responseJsonSchema",
+						   "only one of responseSchema and responseJsonSchema"};
+	struct place at = member_of(up, "responseMimeType");
 	struct chat *c = g->chat;
 	bool schema = wire_given(&m[SCHEMA]) || wire_given(&m[JSON_SCHEMA]);
 
 	if (json_string_is(&m[MIME], "application/json")) {
 		c->format = schema ? CHAT_FORMAT_SCHEMA : CHAT_FORMAT_JSON;
 		c->format_name = (struct chat_text){.at = "response", .len = 8}; /* here a schema has none */
-		return schema ? read_form_schema(g, up, &m[SCHEMA], &m[JSON_SCHEMA], &c->format_schema) : 0;
+		return schema ? gemini_read_either_schema(g, up, &names, &m[SCHEMA], &m[JSON_SCHEMA], &c->format_schema)
+			      : 0;
 	}
 	if (wire_given(&m[MIME]) && m[MIME].type != JSON_SPAN_STRING)
-		return gemini_refuse(g, &at, "expected a string");
+		return members_refuse(g->r, &at, "expected a string");
 	if (wire_given(&m[MIME]) && !json_string_is(&m[MIME], "text/plain"))
-		return gemini_inexpressible(g, &at, "only text/plain and application/json can be");
+		return members_inexpressible(g->r, &at, "only text/plain and application/json can be");
 	if (schema)
-		return gemini_refuse(g, &at, "a schema needs application/json");
+		return members_refuse(g->r, &at, "a schema needs application/json");
 	return 0;
 }
 
-static int read_modalities(struct gemini_reader *g, const struct gemini_place *up, const struct json_span *v)
+static int read_modalities(struct gemini_reader *g, const struct place *up, const struct json_span *v)
 {
-	struct gemini_place at = {.up = up, .name = "responseModalities"};
+	struct place at = member_of(up, "responseModalities");
 	struct json_span modality;
 	struct json_iter it;
 
 	if (!wire_given(v))
 		return 0;
 	if (v->type != JSON_SPAN_ARRAY || json_iter_init(&it, v) < 0)
-		return gemini_refuse(g, &at, "expected an array of strings");
+		return members_refuse(g->r, &at, "expected an array of strings");
 	while (json_iter_next(&it, NULL, &modality) == 1)
 		if (!json_string_is(&modality, "TEXT") && !json_string_is(&modality, "MODALITY_UNSPECIFIED"))
-			return gemini_inexpressible(g, &at, "only TEXT can be");
+			return members_inexpressible(g->r, &at, "only TEXT can be");
 	return 0;
 }
 
 /* How much a model thinks is said in other words elsewhere; that it needn't, or as it likes, is no demand. */
-static int read_thinking(struct gemini_reader *g, const struct gemini_place *up, const struct json_span *v)
+static int read_thinking(struct gemini_reader *g, const struct place *up, const struct json_span *v)
 {
 	enum { THOUGHTS, BUDGET, LEVEL, FIELDS };
 	static const struct gemini_member rows[FIELDS] = {[THOUGHTS] = {"includeThoughts", GEMINI_REFUSE},
 							  [BUDGET] = {"thinkingBudget", GEMINI_READ},
 							  [LEVEL] = {"thinkingLevel", GEMINI_READ}};
-	struct gemini_place at = {.up = up, .name = "thinkingConfig"}, budget = {.up = &at, .name = "thinkingBudget"},
-			    level = {.up = &at, .name = "thinkingLevel"};
+	struct place at = member_of(up, "thinkingConfig"), budget = member_of(&at, "thinkingBudget"),
+		     level = member_of(&at, "thinkingLevel");
 	struct json_span m[FIELDS], number;
 	int rc;
 
@@ -166,16 +153,16 @@ static int read_thinking(struct gemini_reader *g, const struct gemini_place *up,
 	if (rc < 0)
 		return rc;
 	if (wire_given(&m[LEVEL]) && !json_string_is(&m[LEVEL], "THINKING_LEVEL_UNSPECIFIED"))
-		return gemini_inexpressible(g, &level, "only Google's own API has it");
+		return members_inexpressible(g->r, &level, "only Google's own API has it");
 	rc = gemini_number(g, &at, "thinkingBudget", &m[BUDGET], &number);
 	if (rc < 0 || !wire_given(&m[BUDGET]))
 		return rc;
 	if (!(number.len == 1 && *number.at == '0') && !(number.len == 2 && memcmp(number.at, "-1", 2) == 0))
-		return gemini_inexpressible(g, &budget, "only Google's own API has it");
+		return members_inexpressible(g->r, &budget, "only Google's own API has it");
 	return 0;
 }
 
-int gemini_read_config(struct gemini_reader *g, const struct gemini_place *at, const struct json_span *v)
+int gemini_read_config(struct gemini_reader *g, const struct place *at, const struct json_span *v)
 {
 	struct json_span m[MEMBERS];
 	int rc = gemini_members(g, at, v, members, MEMBERS, m);

@@ -7,22 +7,14 @@
 
 /* ---- media */
 
-static bool starts(struct chat_text t, const char *prefix)
+static int check_image(struct gemini_reader *g, const struct place *at, struct chat_text media_type)
 {
-	size_t n = strlen(prefix);
-
-	return t.len >= n && memcmp(t.at, prefix, n) == 0;
-}
-
-static int check_image(struct gemini_reader *g, const struct gemini_place *at, struct chat_text media_type)
-{
-	if (!starts(media_type, "image"))
-		return gemini_inexpressible(g, at, "of files only images can be");
+	if (!chat_text_begins(media_type, "image"))
+		return members_inexpressible(g->r, at, "of files only images can be");
 	return 0;
 }
 
-static int read_inline(struct gemini_reader *g, const struct gemini_place *at, const struct json_span *v,
-		       struct chat_part *p)
+static int read_inline(struct gemini_reader *g, const struct place *at, const struct json_span *v, struct chat_part *p)
 {
 	enum { TYPE, DATA, DISPLAY, FIELDS };
 	static const struct gemini_member rows[FIELDS] = {[TYPE] = {"mimeType", GEMINI_READ},
@@ -39,18 +31,17 @@ static int read_inline(struct gemini_reader *g, const struct gemini_place *at, c
 	if (rc < 0)
 		return rc;
 	if (!p->data.at || !p->media_type.at)
-		return gemini_refuse(g, at, "expected mimeType and data");
+		return members_refuse(g->r, at, "expected mimeType and data");
 	return check_image(g, at, p->media_type);
 }
 
-static int read_file(struct gemini_reader *g, const struct gemini_place *at, const struct json_span *v,
-		     struct chat_part *p)
+static int read_file(struct gemini_reader *g, const struct place *at, const struct json_span *v, struct chat_part *p)
 {
 	enum { URI, TYPE, DISPLAY, FIELDS };
 	static const struct gemini_member rows[FIELDS] = {[URI] = {"fileUri", GEMINI_READ},
 							  [TYPE] = {"mimeType", GEMINI_READ},
 							  [DISPLAY] = {"displayName", GEMINI_HINT}};
-	struct gemini_place uri = {.up = at, .name = "fileUri"};
+	struct place uri = member_of(at, "fileUri");
 	struct json_span m[FIELDS];
 	int rc = gemini_members(g, at, v, rows, FIELDS, m);
 
@@ -62,11 +53,11 @@ static int read_file(struct gemini_reader *g, const struct gemini_place *at, con
 	if (rc < 0)
 		return rc;
 	if (!p->url.at)
-		return gemini_refuse(g, &uri, "expected a string");
+		return members_refuse(g->r, &uri, "expected a string");
 	/* An upload is known to Google alone; an escaped slash is as good as a plain one. */
-	if (!(starts(p->url, "https:") || starts(p->url, "http:")) ||
+	if (!(chat_text_begins(p->url, "https:") || chat_text_begins(p->url, "http:")) ||
 	    memmem(p->url.at, p->url.len, "generativelanguage.googleapis.com", 33))
-		return gemini_inexpressible(g, &uri, "only files on the open web can be");
+		return members_inexpressible(g->r, &uri, "only files on the open web can be");
 	return check_image(g, at, p->media_type);
 }
 
@@ -97,8 +88,7 @@ static int remember_call(struct gemini_reader *g, struct chat_part *p)
 	return p->id.at ? 0 : make_id(g, &p->id);
 }
 
-static int read_call(struct gemini_reader *g, const struct gemini_place *at, const struct json_span *v,
-		     struct chat_part *p)
+static int read_call(struct gemini_reader *g, const struct place *at, const struct json_span *v, struct chat_part *p)
 {
 	enum { ID, NAME, ARGS, PARTIAL, CONTINUES, FIELDS };
 	static const struct gemini_member rows[FIELDS] = {[ID] = {"id", GEMINI_READ},
@@ -106,7 +96,7 @@ static int read_call(struct gemini_reader *g, const struct gemini_place *at, con
 							  [ARGS] = {"args", GEMINI_READ},
 							  [PARTIAL] = {"partialArgs", GEMINI_REFUSE},
 							  [CONTINUES] = {"willContinue", GEMINI_REFUSE}};
-	struct gemini_place name = {.up = at, .name = "name"}, args = {.up = at, .name = "args"};
+	struct place name = member_of(at, "name"), args = member_of(at, "args");
 	struct json_span m[FIELDS];
 	int rc = gemini_members(g, at, v, rows, FIELDS, m);
 
@@ -118,25 +108,21 @@ static int read_call(struct gemini_reader *g, const struct gemini_place *at, con
 	if (rc < 0)
 		return rc;
 	if (!p->name.len)
-		return gemini_refuse(g, &name, "expected a non-empty string");
+		return members_refuse(g->r, &name, "expected a non-empty string");
 	if (m[ARGS].type != JSON_SPAN_OBJECT && wire_given(&m[ARGS]))
-		return gemini_refuse(g, &args, "expected an object");
+		return members_refuse(g->r, &args, "expected an object");
 	p->args = m[ARGS];
 	if (!p->id.len)
 		p->id.at = NULL;
 	return remember_call(g, p);
 }
 
-static bool same(struct chat_text a, struct chat_text b)
-{
-	return a.len == b.len && memcmp(a.at, b.at, a.len) == 0;
-}
-
 /* The call that a result answers: by id, else the oldest open one of the function. */
 static struct gemini_call *find_call(struct gemini_reader *g, const struct chat_part *result)
 {
 	for (struct gemini_call *c = g->calls; c; c = c->next)
-		if (result->id.at ? same(c->part->id, result->id) : !c->answered && same(c->part->name, result->name))
+		if (result->id.at ? chat_text_same(c->part->id, result->id)
+				  : !c->answered && chat_text_same(c->part->name, result->name))
 			return c;
 	return NULL;
 }
@@ -167,8 +153,7 @@ static int read_response(struct gemini_reader *g, const struct json_span *v, str
 	return 0;
 }
 
-static int read_result(struct gemini_reader *g, const struct gemini_place *at, const struct json_span *v,
-		       struct chat_part *p)
+static int read_result(struct gemini_reader *g, const struct place *at, const struct json_span *v, struct chat_part *p)
 {
 	enum { ID, NAME, RESPONSE, PARTS, SCHEDULING, CONTINUES, FIELDS };
 	static const struct gemini_member rows[FIELDS] = {[ID] = {"id", GEMINI_READ},
@@ -177,7 +162,7 @@ static int read_result(struct gemini_reader *g, const struct gemini_place *at, c
 							  [PARTS] = {"parts", GEMINI_REFUSE},
 							  [SCHEDULING] = {"scheduling", GEMINI_HINT},
 							  [CONTINUES] = {"willContinue", GEMINI_REFUSE}};
-	struct gemini_place name = {.up = at, .name = "name"}, response = {.up = at, .name = "response"};
+	struct place name = member_of(at, "name"), response = member_of(at, "response");
 	struct json_span m[FIELDS];
 	struct gemini_call *call;
 	int rc = gemini_members(g, at, v, rows, FIELDS, m);
@@ -190,14 +175,14 @@ static int read_result(struct gemini_reader *g, const struct gemini_place *at, c
 	if (rc < 0)
 		return rc;
 	if (!p->name.len)
-		return gemini_refuse(g, &name, "expected a non-empty string");
+		return members_refuse(g->r, &name, "expected a non-empty string");
 	if (m[RESPONSE].type != JSON_SPAN_OBJECT)
-		return gemini_refuse(g, &response, "expected an object");
+		return members_refuse(g->r, &response, "expected an object");
 	if (!p->id.len)
 		p->id.at = NULL;
 	call = find_call(g, p);
 	if (!call)
-		return gemini_refuse(g, at, "no functionCall before it that it answers");
+		return members_refuse(g->r, at, "no functionCall before it that it answers");
 	call->answered = true;
 	p->id = call->part->id;
 	return read_response(g, &m[RESPONSE], p);
@@ -247,22 +232,22 @@ static const struct gemini_member part_members[MEMBERS] = {
 };
 
 /* What stands in whose turn. */
-static int check_turn(struct gemini_reader *g, const struct gemini_place *at, unsigned member, enum chat_role role)
+static int check_turn(struct gemini_reader *g, const struct place *at, unsigned member, enum chat_role role)
 {
 	if (role == CHAT_ASSISTANT && (member == INLINE || member == FILE_DATA))
-		return gemini_inexpressible(g, at, "a model's turn has no files");
+		return members_inexpressible(g->r, at, "a model's turn has no files");
 	if (role == CHAT_ASSISTANT && member == RESULT)
-		return gemini_refuse(g, at, "only in a user's turn");
+		return members_refuse(g->r, at, "only in a user's turn");
 	if (role == CHAT_USER && member == CALL)
-		return gemini_refuse(g, at, "only in a model's turn");
+		return members_refuse(g->r, at, "only in a model's turn");
 	return 0;
 }
 
-static int read_part(struct gemini_reader *g, const struct gemini_place *at, const struct json_span *v,
-		     enum chat_role role, struct chat_part *p)
+static int read_part(struct gemini_reader *g, const struct place *at, const struct json_span *v, enum chat_role role,
+		     struct chat_part *p)
 {
 	struct json_span m[MEMBERS];
-	struct gemini_place here = {.up = at};
+	struct place here;
 	unsigned member = DATA_MEMBERS;
 	int rc = gemini_members(g, at, v, part_members, MEMBERS, m);
 
@@ -272,10 +257,10 @@ static int read_part(struct gemini_reader *g, const struct gemini_place *at, con
 		if (!wire_given(&m[i]))
 			continue;
 		if (member != DATA_MEMBERS)
-			return gemini_refuse(g, at, "expected one kind of data");
+			return members_refuse(g->r, at, "expected one kind of data");
 		member = i;
 	}
-	here.name = part_members[member].name;
+	here = member_of(at, part_members[member].name);
 	rc = check_turn(g, &here, member, role);
 	if (rc < 0)
 		return rc;
@@ -292,26 +277,25 @@ static int read_part(struct gemini_reader *g, const struct gemini_place *at, con
 	case RESULT:
 		return read_result(g, &here, &m[RESULT], p);
 	default:
-		return gemini_refuse(g, at, "expected text, inlineData, fileData, functionCall or functionResponse");
+		return members_refuse(g->r, at,
+				      "expected text, inlineData, fileData, functionCall or functionResponse");
 	}
 }
 
-static int read_parts(struct gemini_reader *g, const struct gemini_place *up, const struct json_span *v,
-		      enum chat_role role, struct chat_part **ret)
+static int read_parts(struct gemini_reader *g, const struct place *up, const struct json_span *v, enum chat_role role,
+		      struct chat_part **ret)
 {
-	struct gemini_place parts = {.up = up, .name = "parts"}, at = {.up = &parts};
+	struct place parts = member_of(up, "parts"), at = {.up = &parts};
 	struct json_span part;
 	struct json_iter it;
 	int rc = 0;
 
 	if (v->type != JSON_SPAN_ARRAY || json_is_empty(v) || json_iter_init(&it, v) < 0)
-		return gemini_refuse(g, &parts, "expected a non-empty array");
+		return members_refuse(g->r, &parts, "expected a non-empty array");
 	for (; rc == 0 && json_iter_next(&it, NULL, &part) == 1; at.index++) {
-		*ret = chat_alloc(g->r, sizeof(**ret));
-		if (!*ret)
-			return ERR_NOMEM;
-		rc = read_part(g, &at, &part, role, *ret);
-		ret = &(*ret)->next;
+		struct chat_part *p = chat_append_part(g->r, &ret, CHAT_TEXT); /* until its kind is read */
+
+		rc = p ? read_part(g, &at, &part, role, p) : ERR_NOMEM;
 	}
 	return rc;
 }
@@ -322,21 +306,20 @@ enum { C_ROLE, C_PARTS, C_MEMBERS };
 static const struct gemini_member content_members[C_MEMBERS] = {
 	[C_ROLE] = {"role", GEMINI_READ}, [C_PARTS] = {"parts", GEMINI_READ}};
 
-static int read_role(struct gemini_reader *g, const struct gemini_place *up, const struct json_span *v,
-		     enum chat_role *ret)
+static int read_role(struct gemini_reader *g, const struct place *up, const struct json_span *v, enum chat_role *ret)
 {
-	struct gemini_place at = {.up = up, .name = "role"};
+	struct place at = member_of(up, "role");
 
 	if (!wire_given(v) || json_string_is(v, "user") || json_string_is(v, "function"))
 		*ret = CHAT_USER;
 	else if (json_string_is(v, "model"))
 		*ret = CHAT_ASSISTANT;
 	else
-		return gemini_refuse(g, &at, "expected user, model or function");
+		return members_refuse(g->r, &at, "expected user, model or function");
 	return 0;
 }
 
-static int read_content(struct gemini_reader *g, const struct gemini_place *at, const struct json_span *v,
+static int read_content(struct gemini_reader *g, const struct place *at, const struct json_span *v,
 			struct chat_message *ret)
 {
 	struct json_span m[C_MEMBERS];
@@ -349,30 +332,28 @@ static int read_content(struct gemini_reader *g, const struct gemini_place *at, 
 	return rc;
 }
 
-int gemini_read_contents(struct gemini_reader *g, const struct gemini_place *contents, const struct json_span *v)
+int gemini_read_contents(struct gemini_reader *g, const struct place *contents, const struct json_span *v)
 {
 	struct chat_message **end = &g->chat->messages;
-	struct gemini_place at = {.up = contents};
+	struct place at = {.up = contents};
 	struct json_span content;
 	struct json_iter it;
 	int rc = 0;
 
 	if (v->type != JSON_SPAN_ARRAY || json_is_empty(v) || json_iter_init(&it, v) < 0)
-		return gemini_refuse(g, contents, "expected a non-empty array");
+		return members_refuse(g->r, contents, "expected a non-empty array");
 	for (; rc == 0 && json_iter_next(&it, NULL, &content) == 1; at.index++) {
-		*end = chat_alloc(g->r, sizeof(**end));
-		if (!*end)
-			return ERR_NOMEM;
-		rc = read_content(g, &at, &content, *end);
-		end = &(*end)->next;
+		struct chat_message *message = chat_append_message(g->r, &end, CHAT_USER); /* until its role is read */
+
+		rc = message ? read_content(g, &at, &content, message) : ERR_NOMEM;
 	}
 	return rc;
 }
 
 /* Its role says nothing. */
-int gemini_read_system(struct gemini_reader *g, const struct gemini_place *at, const struct json_span *v)
+int gemini_read_system(struct gemini_reader *g, const struct place *at, const struct json_span *v)
 {
-	struct gemini_place parts = {.up = at, .name = "parts"}, here = {.up = &parts};
+	struct place parts = member_of(at, "parts"), here = {.up = &parts};
 	struct json_span m[C_MEMBERS];
 	int rc = gemini_members(g, at, v, content_members, C_MEMBERS, m);
 
@@ -380,6 +361,6 @@ int gemini_read_system(struct gemini_reader *g, const struct gemini_place *at, c
 		rc = read_parts(g, at, &m[C_PARTS], CHAT_USER, &g->chat->system);
 	for (const struct chat_part *p = g->chat->system; rc == 0 && p; p = p->next, here.index++)
 		if (p->kind != CHAT_TEXT)
-			rc = gemini_inexpressible(g, &here, "a system instruction is text");
+			rc = members_inexpressible(g->r, &here, "a system instruction is text");
 	return rc;
 }

@@ -6,50 +6,6 @@
 
 #define NAME_SHOWN_MAX 64
 
-/* ---- places */
-
-static size_t put_place(const struct gemini_place *p, bool indices, char *ret, size_t size)
-{
-	size_t at = p->up ? put_place(p->up, indices, ret, size) : 0;
-	int n = 0;
-
-	if (p->name)
-		n = snprintf(ret + at, size - at, "%s%s", at ? "." : "", p->name);
-	else if (indices)
-		n = snprintf(ret + at, size - at, "[%zu]", p->index);
-	return at + (size_t)n < size ? at + (size_t)n : size - 1;
-}
-
-void gemini_place_text(const struct gemini_place *p, char ret[DIALECT_PARAM_MAX])
-{
-	ret[0] = '\0';
-	put_place(p, true, ret, DIALECT_PARAM_MAX);
-}
-
-int gemini_refuse(struct gemini_reader *g, const struct gemini_place *at, const char *what)
-{
-	char text[DIALECT_PARAM_MAX];
-
-	gemini_place_text(at, text);
-	return chat_refuse(g->r->fault, text, "%s", what);
-}
-
-int gemini_inexpressible(struct gemini_reader *g, const struct gemini_place *at, const char *why)
-{
-	struct dialect_fault *f = g->r->fault;
-
-	gemini_place_text(at, f->param);
-	return err_set(&f->err, ERR_INVAL, "'%s' can't be expressed for this model's provider: %s.", f->param, why);
-}
-
-void gemini_ignore(struct gemini_reader *g, const struct gemini_place *at)
-{
-	char text[DIALECT_PARAM_MAX] = "";
-
-	put_place(at, false, text, sizeof(text));
-	chat_ignore(g->r->ignored, text);
-}
-
 /* ---- tables */
 
 static size_t snake_of(const char *camel, char *ret, size_t size)
@@ -83,15 +39,13 @@ static const struct gemini_member *row_of(const struct json_span *name, const st
 	return NULL;
 }
 
-static int refuse_unknown(struct gemini_reader *g, const struct gemini_place *at, const struct json_span *name)
+static int refuse_unknown(struct gemini_reader *g, const struct place *at, const struct json_span *name)
 {
-	char text[NAME_SHOWN_MAX + 1];
-	struct gemini_place here = {.up = at, .name = text};
-	size_t len = name->len - 2 < NAME_SHOWN_MAX ? name->len - 2 : NAME_SHOWN_MAX;
+	size_t len = name->len - 2;
+	const struct place here = {
+		.up = at, .name = name->at + 1, .name_len = len < NAME_SHOWN_MAX ? len : NAME_SHOWN_MAX};
 
-	memcpy(text, name->at + 1, len);
-	text[len] = '\0';
-	return gemini_refuse(g, &here, "no such member is known here");
+	return members_refuse(g->r, &here, "no such member is known here");
 }
 
 /* Says it nothing? */
@@ -100,24 +54,24 @@ static bool is_default(const struct json_span *v)
 	return v->type == JSON_SPAN_FALSE || (v->type == JSON_SPAN_ARRAY && json_is_empty(v));
 }
 
-static int take_member(struct gemini_reader *g, const struct gemini_place *at, const struct gemini_member *row,
+static int take_member(struct gemini_reader *g, const struct place *at, const struct gemini_member *row,
 		       const struct json_span *v, struct json_span *ret)
 {
-	struct gemini_place here = {.up = at, .name = row->name};
+	struct place here = member_of(at, row->name);
 
 	if (v->type == JSON_SPAN_NULL)
 		return 0;
 	if (row->kind == GEMINI_REFUSE && !is_default(v))
-		return gemini_inexpressible(g, &here, "only Google's own API has it");
+		return members_inexpressible(g->r, &here, "only Google's own API has it");
 	if (row->kind == GEMINI_HINT)
-		gemini_ignore(g, &here);
+		members_ignore(g->r, &here);
 	if (ret->type != JSON_SPAN_ABSENT)
-		return gemini_refuse(g, &here, "given twice");
+		return members_refuse(g->r, &here, "given twice");
 	*ret = *v;
 	return 0;
 }
 
-int gemini_members(struct gemini_reader *g, const struct gemini_place *at, const struct json_span *object,
+int gemini_members(struct gemini_reader *g, const struct place *at, const struct json_span *object,
 		   const struct gemini_member *rows, size_t n, struct json_span *ret)
 {
 	const struct gemini_member *row;
@@ -128,7 +82,7 @@ int gemini_members(struct gemini_reader *g, const struct gemini_place *at, const
 	for (size_t i = 0; i < n; i++)
 		ret[i] = (struct json_span){.type = JSON_SPAN_ABSENT};
 	if (object->type != JSON_SPAN_OBJECT || json_iter_init(&it, object) < 0)
-		return gemini_refuse(g, at, "expected an object");
+		return members_refuse(g->r, at, "expected an object");
 	while (rc == 0 && json_iter_next(&it, &name, &v) == 1) {
 		row = row_of(&name, rows, n);
 		rc = row ? take_member(g, at, row, &v, &ret[row - rows]) : refuse_unknown(g, at, &name);
@@ -138,41 +92,40 @@ int gemini_members(struct gemini_reader *g, const struct gemini_place *at, const
 
 /* ---- values */
 
-int gemini_string(struct gemini_reader *g, const struct gemini_place *up, const char *name, const struct json_span *v,
+int gemini_string(struct gemini_reader *g, const struct place *up, const char *name, const struct json_span *v,
 		  struct chat_text *ret)
 {
-	struct gemini_place here = {.up = up, .name = name};
+	struct place here = member_of(up, name);
 
 	if (!wire_given(v))
 		return 0;
 	if (v->type != JSON_SPAN_STRING)
-		return gemini_refuse(g, &here, "expected a string");
+		return members_refuse(g->r, &here, "expected a string");
 	*ret = chat_text_of(v);
 	return 0;
 }
 
-int gemini_number(struct gemini_reader *g, const struct gemini_place *up, const char *name, const struct json_span *v,
+int gemini_number(struct gemini_reader *g, const struct place *up, const char *name, const struct json_span *v,
 		  struct json_span *ret)
 {
-	struct gemini_place here = {.up = up, .name = name};
+	struct place here = member_of(up, name);
 
 	if (!wire_given(v))
 		return 0;
 	if (v->type != JSON_SPAN_NUMBER)
-		return gemini_refuse(g, &here, "expected a number");
+		return members_refuse(g->r, &here, "expected a number");
 	*ret = *v;
 	return 0;
 }
 
-int gemini_bool(struct gemini_reader *g, const struct gemini_place *up, const char *name, const struct json_span *v,
-		bool *ret)
+int gemini_bool(struct gemini_reader *g, const struct place *up, const char *name, const struct json_span *v, bool *ret)
 {
-	struct gemini_place here = {.up = up, .name = name};
+	struct place here = member_of(up, name);
 
 	if (!wire_given(v))
 		return 0;
 	if (v->type != JSON_SPAN_TRUE && v->type != JSON_SPAN_FALSE)
-		return gemini_refuse(g, &here, "expected a boolean");
+		return members_refuse(g->r, &here, "expected a boolean");
 	*ret = v->type == JSON_SPAN_TRUE;
 	return 0;
 }

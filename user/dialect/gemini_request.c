@@ -150,10 +150,10 @@ static const struct gemini_member body_members[MEMBERS] = {
 };
 
 /* Where the answer is kept and how soon it comes: only what is usual is a hint. */
-static int read_service(struct gemini_reader *g, const struct gemini_place *up, const struct json_span *m)
+static int read_service(struct gemini_reader *g, const struct place *up, const struct json_span *m)
 {
 	static const char *const usual[] = {"SERVICE_TIER_UNSPECIFIED", "STANDARD", "unspecified", "standard"};
-	struct gemini_place store = {.up = up, .name = "store"}, tier = {.up = up, .name = "serviceTier"};
+	struct place store = member_of(up, "store"), tier = member_of(up, "serviceTier");
 	bool kept = false;
 	int rc;
 
@@ -161,31 +161,31 @@ static int read_service(struct gemini_reader *g, const struct gemini_place *up, 
 	if (rc < 0)
 		return rc;
 	if (kept)
-		return gemini_inexpressible(g, &store, "only Google's own API has it");
+		return members_inexpressible(g->r, &store, "only Google's own API has it");
 	if (wire_given(&m[STORE]))
-		gemini_ignore(g, &store);
+		members_ignore(g->r, &store);
 	if (!wire_given(&m[SERVICE_TIER]))
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(usual); i++)
 		if (json_string_is(&m[SERVICE_TIER], usual[i])) {
-			gemini_ignore(g, &tier);
+			members_ignore(g->r, &tier);
 			return 0;
 		}
-	return gemini_inexpressible(g, &tier, "only Google's own API has it");
+	return members_inexpressible(g->r, &tier, "only Google's own API has it");
 }
 
 int gemini_parse(struct chat_reader *r, const struct dialect_target *t, const char *body, size_t len, struct chat *ret)
 {
 	struct gemini_reader g = {.r = r, .chat = ret, .calls_end = &g.calls};
-	struct gemini_place at[MEMBERS], root = {.name = ""};
+	struct place at[MEMBERS], root = {.name = ""};
 	struct json_span whole, m[MEMBERS];
 	int rc;
 
 	if (json_scan_value(body, len, &whole, NULL) < 0)
-		return gemini_refuse(&g, &root, "expected an object");
+		return members_refuse(g.r, &root, "expected an object");
 	rc = gemini_members(&g, &root, &whole, body_members, MEMBERS, m);
 	for (unsigned i = 0; i < MEMBERS; i++)
-		at[i] = (struct gemini_place){.name = body_members[i].name};
+		at[i] = member_of(NULL, body_members[i].name);
 	if (rc == 0)
 		rc = read_service(&g, &root, m);
 	if (rc == 0 && wire_given(&m[SYSTEM]))

@@ -60,8 +60,7 @@ struct schema {
 	bool nullable;
 };
 
-static int put_schema(struct gemini_reader *g, const struct gemini_place *at, const struct json_span *v,
-		      struct buf *out);
+static int put_schema(struct gemini_reader *g, const struct place *at, const struct json_span *v, struct buf *out);
 
 static const struct row *row_of(const struct json_span *name)
 {
@@ -83,16 +82,16 @@ static void put_name(struct buf *out, const char *name)
 	buf_printf(out, "\"%s\":", name);
 }
 
-static int put_each(struct gemini_reader *g, const struct gemini_place *at, const struct json_span *v, struct buf *out)
+static int put_each(struct gemini_reader *g, const struct place *at, const struct json_span *v, struct buf *out)
 {
 	bool map = v->type == JSON_SPAN_OBJECT;
-	struct gemini_place here = {.up = at, .name = map ? "" : NULL};
+	struct place here = {.up = at};
 	struct json_span name, schema;
 	struct json_iter it;
 	int rc = 0;
 
 	if (json_iter_init(&it, v) < 0)
-		return gemini_refuse(g, at, "expected schemas");
+		return members_refuse(g->r, at, "expected schemas");
 	buf_putc(out, map ? '{' : '[');
 	for (; rc == 0 && json_iter_next(&it, &name, &schema) == 1; here.index++) {
 		put_comma(out);
@@ -106,7 +105,7 @@ static int put_each(struct gemini_reader *g, const struct gemini_place *at, cons
 	return rc;
 }
 
-static int put_value(struct schema *s, const struct gemini_place *at, const struct row *row, const struct json_span *v)
+static int put_value(struct schema *s, const struct place *at, const struct row *row, const struct json_span *v)
 {
 	struct json_span number;
 
@@ -122,13 +121,13 @@ static int put_value(struct schema *s, const struct gemini_place *at, const stru
 	case NUMBER:
 		number = gemini_unquoted(v);
 		if (number.type != JSON_SPAN_NUMBER)
-			return gemini_refuse(s->g, at, "expected a number");
+			return members_refuse(s->g->r, at, "expected a number");
 		chat_put_span(s->out, &number);
 		return 0;
 	case LIST:
 	case MAP:
 		if (v->type != (row->kind == MAP ? JSON_SPAN_OBJECT : JSON_SPAN_ARRAY))
-			return gemini_refuse(s->g, at, "expected schemas");
+			return members_refuse(s->g->r, at, "expected schemas");
 		return put_each(s->g, at, v, s->out);
 	case EITHER:
 		if (v->type == JSON_SPAN_TRUE || v->type == JSON_SPAN_FALSE) {
@@ -141,27 +140,27 @@ static int put_value(struct schema *s, const struct gemini_place *at, const stru
 	}
 }
 
-static int take_member(struct schema *s, const struct gemini_place *up, const struct json_span *name,
+static int take_member(struct schema *s, const struct place *up, const struct json_span *name,
 		       const struct json_span *v)
 {
 	const struct row *row = row_of(name);
-	struct gemini_place at = {.up = up, .name = row ? row->name : "schema"};
+	struct place at = member_of(up, row ? row->name : "schema");
 
 	if (!row)
-		return gemini_inexpressible(s->g, up, "a schema has a member that isn't known");
+		return members_inexpressible(s->g->r, up, "a schema has a member that isn't known");
 	if (!wire_given(v) && row->kind != EXAMPLE && strcmp(row->name, "default") != 0)
 		return 0;
 	switch (row->kind) {
 	case TYPE:
 		s->type = *v;
-		return v->type == JSON_SPAN_STRING ? 0 : gemini_refuse(s->g, &at, "expected a string");
+		return v->type == JSON_SPAN_STRING ? 0 : members_refuse(s->g->r, &at, "expected a string");
 	case ENUM:
 		s->values = *v;
-		return v->type == JSON_SPAN_ARRAY ? 0 : gemini_refuse(s->g, &at, "expected an array");
+		return v->type == JSON_SPAN_ARRAY ? 0 : members_refuse(s->g->r, &at, "expected an array");
 	case NULLABLE:
 		return gemini_bool(s->g, up, row->name, v, &s->nullable);
 	case ORDER:
-		gemini_ignore(s->g, &at);
+		members_ignore(s->g->r, &at);
 		return 0;
 	default:
 		put_name(s->out, row->to ? row->to : row->name);
@@ -182,14 +181,14 @@ static const char *type_of(const struct json_span *v)
 	return NULL;
 }
 
-static int put_type(struct schema *s, const struct gemini_place *up)
+static int put_type(struct schema *s, const struct place *up)
 {
-	struct gemini_place at = {.up = up, .name = "type"};
+	struct place at = member_of(up, "type");
 	const char *type = type_of(&s->type);
 
 	if (s->type.type != JSON_SPAN_ABSENT && !json_string_is(&s->type, "TYPE_UNSPECIFIED")) {
 		if (!type)
-			return gemini_refuse(s->g, &at, "no type of a schema");
+			return members_refuse(s->g->r, &at, "no type of a schema");
 		put_name(s->out, "type");
 		buf_printf(s->out, s->nullable ? "[\"%s\",\"null\"]" : "\"%s\"", type);
 	}
@@ -204,8 +203,7 @@ static int put_type(struct schema *s, const struct gemini_place *up)
 }
 
 /* As deep as the body, whose depth the scan bounds. */
-static int put_schema(struct gemini_reader *g, const struct gemini_place *at, const struct json_span *v,
-		      struct buf *out)
+static int put_schema(struct gemini_reader *g, const struct place *at, const struct json_span *v, struct buf *out)
 {
 	struct schema s = {.g = g, .out = out};
 	struct json_span name, value;
@@ -213,7 +211,7 @@ static int put_schema(struct gemini_reader *g, const struct gemini_place *at, co
 	int rc = 0;
 
 	if (v->type != JSON_SPAN_OBJECT || json_iter_init(&it, v) < 0)
-		return gemini_refuse(g, at, "expected a schema");
+		return members_refuse(g->r, at, "expected a schema");
 	buf_putc(out, '{');
 	while (rc == 0 && json_iter_next(&it, &name, &value) == 1)
 		rc = take_member(&s, at, &name, &value);
@@ -223,7 +221,7 @@ static int put_schema(struct gemini_reader *g, const struct gemini_place *at, co
 	return rc;
 }
 
-int gemini_read_schema(struct gemini_reader *g, const struct gemini_place *at, const struct json_span *v,
+static int read_schema(struct gemini_reader *g, const struct place *at, const struct json_span *v,
 		       struct json_span *ret)
 {
 	_cleanup_(buf_done) struct buf out = BUF_INIT;
@@ -237,5 +235,20 @@ int gemini_read_schema(struct gemini_reader *g, const struct gemini_place *at, c
 		return err_set(&g->r->fault->err, ERR_NOMEM, "out of memory");
 	memcpy(text, out.data, out.len);
 	*ret = (struct json_span){.at = text, .len = out.len, .type = JSON_SPAN_OBJECT};
+	return 0;
+}
+
+int gemini_read_either_schema(struct gemini_reader *g, const struct place *up, const struct gemini_either *names,
+			      const struct json_span *google, const struct json_span *json, struct json_span *ret)
+{
+	struct place at = member_of(up, names->google), at_json = member_of(up, names->json);
+
+	if (wire_given(google) && wire_given(json))
+		return members_refuse(g->r, &at_json, names->both);
+	if (wire_given(google))
+		return read_schema(g, &at, google, ret);
+	if (wire_given(json) && json->type != JSON_SPAN_OBJECT)
+		return members_refuse(g->r, &at_json, "expected an object");
+	*ret = *json;
 	return 0;
 }

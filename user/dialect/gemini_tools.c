@@ -5,22 +5,7 @@
 
 /* ---- declarations */
 
-static int read_parameters(struct gemini_reader *g, const struct gemini_place *up, const struct json_span *google,
-			   const struct json_span *json, struct json_span *ret)
-{
-	struct gemini_place at = {.up = up, .name = "parameters"}, at_json = {.up = up, .name = "parametersJsonSchema"};
-
-	if (wire_given(google) && wire_given(json))
-		return gemini_refuse(g, &at_json, "only one of parameters and parametersJsonSchema");
-	if (wire_given(google))
-		return gemini_read_schema(g, &at, google, ret);
-	if (wire_given(json) && json->type != JSON_SPAN_OBJECT)
-		return gemini_refuse(g, &at_json, "expected an object");
-	*ret = *json;
-	return 0;
-}
-
-static int read_declaration(struct gemini_reader *g, const struct gemini_place *at, const struct json_span *v,
+static int read_declaration(struct gemini_reader *g, const struct place *at, const struct json_span *v,
 			    struct chat_tool *t)
 {
 	enum { NAME, DESCRIPTION, PARAMETERS, PARAMETERS_JSON, RESPONSE, RESPONSE_JSON, BEHAVIOR, FIELDS };
@@ -33,7 +18,9 @@ static int read_declaration(struct gemini_reader *g, const struct gemini_place *
 		[RESPONSE_JSON] = {"responseJsonSchema", GEMINI_REFUSE},
 		[BEHAVIOR] = {"behavior", GEMINI_HINT}, /* of live calls only */
 	};
-	struct gemini_place name = {.up = at, .name = "name"};
+	static const struct gemini_either schema = {"parameters", "parametersJsonSchema",
+						    "only one of parameters and parametersJsonSchema"};
+	struct place name = member_of(at, "name");
 	struct json_span m[FIELDS];
 	int rc = gemini_members(g, at, v, rows, FIELDS, m);
 
@@ -42,33 +29,31 @@ static int read_declaration(struct gemini_reader *g, const struct gemini_place *
 	if (rc == 0)
 		rc = gemini_string(g, at, "description", &m[DESCRIPTION], &t->description);
 	if (rc == 0 && !t->name.len)
-		rc = gemini_refuse(g, &name, "expected a non-empty string");
+		rc = members_refuse(g->r, &name, "expected a non-empty string");
 	if (rc == 0)
-		rc = read_parameters(g, at, &m[PARAMETERS], &m[PARAMETERS_JSON], &t->schema);
+		rc = gemini_read_either_schema(g, at, &schema, &m[PARAMETERS], &m[PARAMETERS_JSON], &t->schema);
 	return rc;
 }
 
-static int read_declarations(struct gemini_reader *g, const struct gemini_place *up, const struct json_span *v,
+static int read_declarations(struct gemini_reader *g, const struct place *up, const struct json_span *v,
 			     struct chat_tool ***end)
 {
-	struct gemini_place list = {.up = up, .name = "functionDeclarations"}, at = {.up = &list};
+	struct place list = member_of(up, "functionDeclarations"), at = {.up = &list};
 	struct json_span declaration;
 	struct json_iter it;
 	int rc = 0;
 
 	if (v->type != JSON_SPAN_ARRAY || json_iter_init(&it, v) < 0)
-		return gemini_refuse(g, &list, "expected an array");
+		return members_refuse(g->r, &list, "expected an array");
 	for (; rc == 0 && json_iter_next(&it, NULL, &declaration) == 1; at.index++) {
-		**end = chat_alloc(g->r, sizeof(***end));
-		if (!**end)
-			return ERR_NOMEM;
-		rc = read_declaration(g, &at, &declaration, **end);
-		*end = &(**end)->next;
+		struct chat_tool *tool = chat_append_tool(g->r, end);
+
+		rc = tool ? read_declaration(g, &at, &declaration, tool) : ERR_NOMEM;
 	}
 	return rc;
 }
 
-int gemini_read_tools(struct gemini_reader *g, const struct gemini_place *tools, const struct json_span *v)
+int gemini_read_tools(struct gemini_reader *g, const struct place *tools, const struct json_span *v)
 {
 	enum { DECLARATIONS };
 	static const struct gemini_member rows[] = {
@@ -86,14 +71,14 @@ int gemini_read_tools(struct gemini_reader *g, const struct gemini_place *tools,
 		{"exaAiSearch", GEMINI_REFUSE},
 		{"parallelAiSearch", GEMINI_REFUSE},
 	};
-	struct gemini_place at = {.up = tools};
+	struct place at = {.up = tools};
 	struct json_span tool, m[ARRAY_SIZE(rows)];
 	struct chat_tool **end = &g->chat->tools;
 	struct json_iter it;
 	int rc = 0;
 
 	if (v->type != JSON_SPAN_ARRAY || json_iter_init(&it, v) < 0)
-		return gemini_refuse(g, tools, "expected an array");
+		return members_refuse(g->r, tools, "expected an array");
 	for (; rc == 0 && json_iter_next(&it, NULL, &tool) == 1; at.index++) {
 		rc = gemini_members(g, &at, &tool, rows, ARRAY_SIZE(rows), m);
 		if (rc == 0 && wire_given(&m[DECLARATIONS]))
@@ -105,7 +90,7 @@ int gemini_read_tools(struct gemini_reader *g, const struct gemini_place *tools,
 /* ---- which may be called */
 
 /* One name is a function that has to be called; a choice among several no other wire knows. */
-static int read_names(struct gemini_reader *g, const struct gemini_place *at, const struct json_span *v)
+static int read_names(struct gemini_reader *g, const struct place *at, const struct json_span *v)
 {
 	struct json_span name, second;
 	struct json_iter it;
@@ -113,21 +98,21 @@ static int read_names(struct gemini_reader *g, const struct gemini_place *at, co
 	if (!wire_given(v))
 		return 0;
 	if (v->type != JSON_SPAN_ARRAY || json_iter_init(&it, v) < 0)
-		return gemini_refuse(g, at, "expected an array of strings");
+		return members_refuse(g->r, at, "expected an array of strings");
 	if (json_iter_next(&it, NULL, &name) != 1)
 		return 0;
 	if (name.type != JSON_SPAN_STRING)
-		return gemini_refuse(g, at, "expected an array of strings");
+		return members_refuse(g->r, at, "expected an array of strings");
 	if (json_iter_next(&it, NULL, &second) != 0)
-		return gemini_inexpressible(g, at, "at most one name can be");
+		return members_inexpressible(g->r, at, "at most one name can be");
 	if (g->chat->tool_choice != CHAT_TOOLS_REQUIRED)
-		return gemini_refuse(g, at, "only allowed when the mode is ANY");
+		return members_refuse(g->r, at, "only allowed when the mode is ANY");
 	g->chat->tool_choice = CHAT_TOOLS_NAMED;
 	g->chat->tool_choice_name = chat_text_of(&name);
 	return 0;
 }
 
-static int read_mode(struct gemini_reader *g, const struct gemini_place *at, const struct json_span *v)
+static int read_mode(struct gemini_reader *g, const struct place *at, const struct json_span *v)
 {
 	static const struct {
 		const char *name;
@@ -146,17 +131,17 @@ static int read_mode(struct gemini_reader *g, const struct gemini_place *at, con
 			return 0;
 		}
 	if (json_string_is(v, "VALIDATED"))
-		return gemini_inexpressible(g, at, "only Google's own API has it");
-	return gemini_refuse(g, at, "expected AUTO, ANY or NONE");
+		return members_inexpressible(g->r, at, "only Google's own API has it");
+	return members_refuse(g->r, at, "expected AUTO, ANY or NONE");
 }
 
-static int read_calling(struct gemini_reader *g, const struct gemini_place *at, const struct json_span *v)
+static int read_calling(struct gemini_reader *g, const struct place *at, const struct json_span *v)
 {
 	enum { MODE, NAMES, STREAM, FIELDS };
 	static const struct gemini_member rows[FIELDS] = {[MODE] = {"mode", GEMINI_READ},
 							  [NAMES] = {"allowedFunctionNames", GEMINI_READ},
 							  [STREAM] = {"streamFunctionCallArguments", GEMINI_REFUSE}};
-	struct gemini_place mode = {.up = at, .name = "mode"}, names = {.up = at, .name = "allowedFunctionNames"};
+	struct place mode = member_of(at, "mode"), names = member_of(at, "allowedFunctionNames");
 	struct json_span m[FIELDS];
 	int rc = gemini_members(g, at, v, rows, FIELDS, m);
 
@@ -167,14 +152,14 @@ static int read_calling(struct gemini_reader *g, const struct gemini_place *at, 
 	return rc;
 }
 
-int gemini_read_tool_config(struct gemini_reader *g, const struct gemini_place *at, const struct json_span *v)
+int gemini_read_tool_config(struct gemini_reader *g, const struct place *at, const struct json_span *v)
 {
 	enum { CALLING, RETRIEVAL, SERVER_SIDE, FIELDS };
 	static const struct gemini_member rows[FIELDS] = {
 		[CALLING] = {"functionCallingConfig", GEMINI_READ},
 		[RETRIEVAL] = {"retrievalConfig", GEMINI_REFUSE},
 		[SERVER_SIDE] = {"includeServerSideToolInvocations", GEMINI_REFUSE}};
-	struct gemini_place calling = {.up = at, .name = "functionCallingConfig"};
+	struct place calling = member_of(at, "functionCallingConfig");
 	struct json_span m[FIELDS];
 	int rc = gemini_members(g, at, v, rows, FIELDS, m);
 

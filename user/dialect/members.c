@@ -2,6 +2,7 @@
  * says itself what becomes of it. */
 #include "dialect/members.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 /* ---- who is at fault */
@@ -22,19 +23,20 @@ static void place_append(const struct place *p, bool indices, char out[DIALECT_P
 		*len = DIALECT_PARAM_MAX - 1;
 }
 
-static const char *place_text(const struct place *p, char out[DIALECT_PARAM_MAX])
+void place_text(const struct place *p, char ret[DIALECT_PARAM_MAX])
 {
 	size_t len = 0;
 
-	place_append(p, true, out, &len);
-	return out;
+	ret[0] = '\0';
+	place_append(p, true, ret, &len);
 }
 
 int members_refuse(struct chat_reader *r, const struct place *at, const char *what)
 {
 	char param[DIALECT_PARAM_MAX];
 
-	return chat_refuse(r->fault, place_text(at, param), "%s", what);
+	place_text(at, param);
+	return chat_refuse(r->fault, param, "%s", what);
 }
 
 int members_inexpressible(struct chat_reader *r, const struct place *at, const char *why)
@@ -42,6 +44,15 @@ int members_inexpressible(struct chat_reader *r, const struct place *at, const c
 	place_text(at, r->fault->param);
 	return err_set(&r->fault->err, ERR_INVAL, "'%s' can't be expressed for this model's provider: %s.",
 		       r->fault->param, why);
+}
+
+void members_ignore(struct chat_reader *r, const struct place *at)
+{
+	char name[DIALECT_PARAM_MAX] = "";
+	size_t len = 0;
+
+	place_append(at, false, name, &len);
+	chat_ignore(r->ignored, name);
 }
 
 /* ---- members by table */
@@ -60,9 +71,10 @@ int members_read(struct chat_reader *r, const struct place *at, const struct jso
 {
 	struct json_span name, v;
 	struct json_iter it;
-	uint32_t seen = 0;
+	uint64_t seen = 0;
 	int rc;
 
+	assert(n <= MEMBERS_MAX);
 	if (object->type != JSON_SPAN_OBJECT || json_iter_init(&it, object) < 0)
 		return members_refuse(r, at, "expected an object");
 	while (json_iter_next(&it, &name, &v) == 1) {
@@ -73,9 +85,9 @@ int members_read(struct chat_reader *r, const struct place *at, const struct jso
 			continue;
 		if (i == n)
 			return members_inexpressible(r, &here, "this parameter isn't known");
-		if (seen & 1u << i)
+		if (seen & 1ull << i)
 			return members_refuse(r, &here, "given twice");
-		seen |= 1u << i;
+		seen |= 1ull << i;
 		rc = table[i].read(r, &here, &v, into ? (char *)into + table[i].offset : NULL);
 		if (rc < 0)
 			return rc;
@@ -83,10 +95,25 @@ int members_read(struct chat_reader *r, const struct place *at, const struct jso
 	for (size_t i = 0; i < n; i++) {
 		const struct place missing = member_of(at, table[i].name);
 
-		if (table[i].required && !(seen & 1u << i))
+		if (table[i].required && !(seen & 1ull << i))
 			return members_refuse(r, &missing, "this parameter is required");
 	}
 	return 0;
+}
+
+int members_each(struct chat_reader *r, const struct place *at, const struct json_span *array, const char *expected,
+		 member_fn read, void *into)
+{
+	struct place here = {.up = at};
+	struct json_span element;
+	struct json_iter it;
+	int rc = 0;
+
+	if (array->type != JSON_SPAN_ARRAY || json_iter_init(&it, array) < 0)
+		return members_refuse(r, at, expected);
+	for (; rc == 0 && json_iter_next(&it, NULL, &element) == 1; here.index++)
+		rc = read(r, &here, &element, into);
+	return rc;
 }
 
 int member_any(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
@@ -129,21 +156,20 @@ int member_known(struct chat_reader *r, const struct place *at, const struct jso
 
 int member_hint(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
-	char name[DIALECT_PARAM_MAX] = "";
-	size_t len = 0;
-
 	(void)v;
 	(void)into;
-	place_append(at, false, name, &len);
-	chat_ignore(r->ignored, name);
+	members_ignore(r, at);
 	return 0;
 }
 
 int member_inexpressible(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
+	char why[64];
+
 	(void)v;
 	(void)into;
-	return members_inexpressible(r, at, "only Anthropic's models have it");
+	snprintf(why, sizeof(why), "only %s's models have it", r->owner);
+	return members_inexpressible(r, at, why);
 }
 
 int member_no_list(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)

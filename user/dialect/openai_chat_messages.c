@@ -40,21 +40,9 @@ struct part_list {
 	bool assistant, text_only;
 };
 
-static struct chat_part *add_part(struct chat_reader *r, struct part_list *l, enum chat_part_kind kind)
-{
-	struct chat_part *p = chat_alloc(r, sizeof(*p));
-
-	if (!p)
-		return NULL;
-	p->kind = kind;
-	*l->end = p;
-	l->end = &p->next;
-	return p;
-}
-
 static int add_text(struct chat_reader *r, struct part_list *l, enum chat_part_kind kind, struct chat_text text)
 {
-	struct chat_part *p = add_part(r, l, kind);
+	struct chat_part *p = chat_append_part(r, &l->end, kind);
 
 	if (!p)
 		return ERR_NOMEM;
@@ -96,22 +84,6 @@ static int read_detail(struct chat_reader *r, const char *at, const char *name, 
 	return openai_read_unsupported(r, at, name, v, to);
 }
 
-/* "data:TYPE;base64,DATA" */
-static int split_data_url(struct chat_reader *r, const char *at, struct chat_text url, struct chat_part *p)
-{
-	static const char mark[] = ";base64,";
-	const char *semicolon = memmem(url.at, url.len, mark, sizeof(mark) - 1);
-	size_t prefix = strlen("data:");
-
-	if (!semicolon || semicolon == url.at + prefix)
-		return openai_refuse(r, at, "url", "a data: URL must be data:TYPE;base64,DATA");
-	p->kind = CHAT_IMAGE_DATA;
-	p->media_type = (struct chat_text){url.at + prefix, (size_t)(semicolon - url.at) - prefix};
-	p->data.at = semicolon + sizeof(mark) - 1;
-	p->data.len = (size_t)(url.at + url.len - p->data.at);
-	return 0;
-}
-
 static int add_image(struct chat_reader *r, const char *at, const struct json_span *v, struct part_list *l)
 {
 	static const struct openai_member table[] = {{"url", read_image_url}, {"detail", read_detail}};
@@ -128,11 +100,13 @@ static int add_image(struct chat_reader *r, const char *at, const struct json_sp
 		rc = openai_want_string(r, p.text, "url", &image.url, &url);
 	if (rc < 0)
 		return rc;
-	part = add_part(r, l, CHAT_IMAGE_URL);
+	part = chat_append_part(r, &l->end, CHAT_IMAGE_URL);
 	if (!part)
 		return ERR_NOMEM;
-	if (url.len > 5 && memcmp(url.at, "data:", 5) == 0)
-		return split_data_url(r, p.text, url, part);
+	if (url.len > 5 && chat_text_begins(url, "data:"))
+		return chat_split_data_url(url, part)
+			       ? 0
+			       : openai_refuse(r, p.text, "url", "a data: URL must be data:TYPE;base64,DATA");
 	part->url = url;
 	return 0;
 }
@@ -226,7 +200,7 @@ static int read_call(struct chat_reader *r, const char *at, const struct json_sp
 		rc = openai_read_object(r, p.text, &call.function, function_table, ARRAY_SIZE(function_table), &f);
 	if (rc < 0)
 		return rc;
-	part = add_part(r, l, CHAT_TOOL_CALL);
+	part = chat_append_part(r, &l->end, CHAT_TOOL_CALL);
 	if (!part)
 		return ERR_NOMEM;
 	if (openai_want_string(r, at, "id", &call.id, &part->id) < 0 ||
@@ -260,22 +234,17 @@ static int read_calls(struct chat_reader *r, const char *at, const struct json_s
 
 struct messages {
 	struct chat *chat;
-	struct chat_message **end, *last;
+	struct chat_message **end;
 	struct part_list system, results;
 	bool last_is_results; /* the last message has tool results only: the next one's go to it too */
 };
 
 static struct chat_message *add_message(struct chat_reader *r, struct messages *l, enum chat_role role)
 {
-	struct chat_message *m = chat_alloc(r, sizeof(*m));
+	struct chat_message *m = chat_append_message(r, &l->end, role);
 
-	if (!m)
-		return NULL;
-	m->role = role;
-	*l->end = m;
-	l->end = &m->next;
-	l->last = m;
-	l->last_is_results = false;
+	if (m)
+		l->last_is_results = false;
 	return m;
 }
 
@@ -356,7 +325,7 @@ static int read_tool(struct chat_reader *r, const char *at, const struct message
 		l->results.end = &message->parts;
 		l->last_is_results = true;
 	}
-	result = add_part(r, &l->results, CHAT_TOOL_RESULT);
+	result = chat_append_part(r, &l->results.end, CHAT_TOOL_RESULT);
 	if (!result)
 		return ERR_NOMEM;
 	if (openai_want_string(r, at, "tool_call_id", &m->tool_call_id, &result->id) < 0 ||

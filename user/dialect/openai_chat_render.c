@@ -53,11 +53,6 @@ static struct made_id *made_ids(const struct writer *w, size_t *ret_n)
 	return (struct made_id *)(void *)w->calls.data;
 }
 
-static bool same_text(struct chat_text a, struct chat_text b)
-{
-	return a.len == b.len && (!a.len || memcmp(a.at, b.at, a.len) == 0);
-}
-
 static void put_made_id(struct writer *w, size_t number)
 {
 	buf_printf(w->out, "\"call_%zu\"", number);
@@ -90,7 +85,7 @@ static int put_result_id(struct writer *w, const struct chat_part *p)
 	while (w->unanswered < n && ids[w->unanswered].answered)
 		w->unanswered++;
 	for (size_t i = w->unanswered; i < n; i++) {
-		if (ids[i].answered || !same_text(ids[i].name, p->name))
+		if (ids[i].answered || !chat_text_same(ids[i].name, p->name))
 			continue;
 		ids[i].answered = true;
 		put_made_id(w, i);

@@ -71,15 +71,13 @@ int openai_read_tools(struct chat_reader *r, const char *at, const char *name, c
 	if (v->type != JSON_SPAN_ARRAY || json_iter_init(&it, v) < 0)
 		return openai_refuse(r, at, name, "expected an array");
 	while (rc == 0 && json_iter_next(&it, NULL, &one) == 1) {
-		tool = chat_alloc(r, sizeof(*tool));
+		tool = chat_append_tool(r, &end);
 		if (!tool)
 			return ERR_NOMEM;
 		snprintf(place, sizeof(place), "tools[%u].", i++);
 		rc = openai_read_object(r, place, &one, table, ARRAY_SIZE(table), tool);
 		if (rc == 0 && !tool->name.at)
 			rc = openai_refuse(r, place, "function.name", "expected a string");
-		*end = tool;
-		end = &tool->next;
 	}
 	return rc;
 }

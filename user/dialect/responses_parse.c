@@ -1,47 +1,12 @@
 /* OpenAI responses, a client's request as a chat: tools, and all that isn't input. */
 #include "dialect/responses_parse.h"
 
-int responses_read_elsewhere(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
-{
-	(void)v;
-	(void)into;
-	return members_inexpressible(r, at, "only OpenAI's models have it");
-}
-
-int responses_read_no_list(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
-{
-	if (v->type != JSON_SPAN_ARRAY)
-		return members_refuse(r, at, "expected an array");
-	return json_is_empty(v) ? 0 : responses_read_elsewhere(r, at, v, into);
-}
-
-static int read_not_true(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
-{
-	bool on = false;
-	int rc = member_bool(r, at, v, &on);
-
-	return rc == 0 && on ? responses_read_elsewhere(r, at, v, into) : rc;
-}
-
 static int read_number(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
 	return v->type == JSON_SPAN_NUMBER ? member_any(r, at, v, into) : members_refuse(r, at, "expected a number");
 }
 
 /* ---- tools */
-
-static int read_callers(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
-{
-	struct json_span caller;
-	struct json_iter it;
-
-	if (v->type != JSON_SPAN_ARRAY || json_iter_init(&it, v) < 0)
-		return members_refuse(r, at, "expected an array");
-	while (json_iter_next(&it, NULL, &caller) == 1)
-		if (!json_string_is(&caller, "direct"))
-			return responses_read_elsewhere(r, at, v, into);
-	return 0;
-}
 
 static int read_tool(struct chat_reader *r, const struct place *at, const struct json_span *v, struct chat_tool *tool)
 {
@@ -51,9 +16,9 @@ static int read_tool(struct chat_reader *r, const struct place *at, const struct
 		{"description", member_string, offsetof(struct chat_tool, description), false},
 		{"parameters", member_object, offsetof(struct chat_tool, schema), false},
 		{"strict", member_bool, offsetof(struct chat_tool, strict), false},
-		{"defer_loading", read_not_true, 0, false},
-		{"allowed_callers", read_callers, 0, false},
-		{"output_schema", responses_read_elsewhere, 0, false},
+		{"defer_loading", member_not_true, 0, false},
+		{"allowed_callers", member_callers, 0, false},
+		{"output_schema", member_inexpressible, 0, false},
 	};
 	const struct place here = member_of(at, "type");
 	struct json_span type;
@@ -67,24 +32,7 @@ static int read_tool(struct chat_reader *r, const struct place *at, const struct
 
 static int read_tools(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
-	struct chat_tool **tail = &((struct chat *)into)->tools;
-	struct place here = {.up = at};
-	struct json_span tool;
-	struct json_iter it;
-	int rc;
-
-	if (v->type != JSON_SPAN_ARRAY || json_iter_init(&it, v) < 0)
-		return members_refuse(r, at, "expected an array");
-	for (; json_iter_next(&it, NULL, &tool) == 1; here.index++) {
-		*tail = chat_alloc(r, sizeof(**tail));
-		if (!*tail)
-			return ERR_NOMEM;
-		rc = read_tool(r, &here, &tool, *tail);
-		if (rc < 0)
-			return rc;
-		tail = &(*tail)->next;
-	}
-	return 0;
+	return content_tools(r, at, v, read_tool, into);
 }
 
 /* {"type":"function","name":"f"} */
@@ -170,7 +118,7 @@ static int read_format(struct chat_reader *r, const struct place *at, const stru
 
 static int read_verbosity(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
-	return json_string_is(v, "medium") ? 0 : responses_read_elsewhere(r, at, v, into);
+	return json_string_is(v, "medium") ? 0 : member_inexpressible(r, at, v, into);
 }
 
 static int read_text(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
@@ -190,26 +138,26 @@ static int read_effort(struct chat_reader *r, const struct place *at, const stru
 	for (size_t i = 0; i < ARRAY_SIZE(efforts); i++)
 		if (json_string_is(v, efforts[i]))
 			return member_string(r, at, v, into);
-	return json_string_is(v, "max") ? responses_read_elsewhere(r, at, v, into)
+	return json_string_is(v, "max") ? member_inexpressible(r, at, v, into)
 					: members_refuse(r, at, "expected none, minimal, low, medium, high or xhigh");
 }
 
 static int read_mode(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
-	return json_string_is(v, "standard") ? 0 : responses_read_elsewhere(r, at, v, into);
+	return json_string_is(v, "standard") ? 0 : member_inexpressible(r, at, v, into);
 }
 
 static int read_context(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
-	return json_string_is(v, "auto") ? 0 : responses_read_elsewhere(r, at, v, into);
+	return json_string_is(v, "auto") ? 0 : member_inexpressible(r, at, v, into);
 }
 
 static int read_reasoning(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
 	static const struct member table[] = {
 		{"effort", read_effort, offsetof(struct chat, effort), false},
-		{"summary", responses_read_elsewhere, 0, false},
-		{"generate_summary", responses_read_elsewhere, 0, false},
+		{"summary", member_inexpressible, 0, false},
+		{"generate_summary", member_inexpressible, 0, false},
 		{"mode", read_mode, 0, false},
 		{"context", read_context, 0, false},
 	};
@@ -247,13 +195,13 @@ static int read_stored(struct chat_reader *r, const struct place *at, const stru
 
 static int read_truncation(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
-	return json_string_is(v, "disabled") ? 0 : responses_read_elsewhere(r, at, v, into);
+	return json_string_is(v, "disabled") ? 0 : member_inexpressible(r, at, v, into);
 }
 
 static int read_tier(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
 {
 	return json_string_is(v, "auto") || json_string_is(v, "default") ? member_hint(r, at, v, into)
-									 : responses_read_elsewhere(r, at, v, into);
+									 : member_inexpressible(r, at, v, into);
 }
 
 static int read_logprobs(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
@@ -262,7 +210,7 @@ static int read_logprobs(struct chat_reader *r, const struct place *at, const st
 
 	if (json_number_u64(v, &n) < 0)
 		return members_refuse(r, at, "expected a whole number");
-	return n ? responses_read_elsewhere(r, at, v, into) : 0;
+	return n ? member_inexpressible(r, at, v, into) : 0;
 }
 
 static int read_stream_options(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into)
@@ -299,13 +247,13 @@ static const struct member body_members[] = {
 	{"previous_response_id", read_stored, 0, false},
 	{"conversation", read_stored, 0, false},
 	{"prompt", read_stored, 0, false},
-	{"include", responses_read_no_list, 0, false},
+	{"include", member_no_list, 0, false},
 	{"truncation", read_truncation, 0, false},
-	{"background", read_not_true, 0, false},
-	{"max_tool_calls", responses_read_elsewhere, 0, false},
+	{"background", member_not_true, 0, false},
+	{"max_tool_calls", member_inexpressible, 0, false},
 	{"top_logprobs", read_logprobs, 0, false},
-	{"context_management", responses_read_elsewhere, 0, false},
-	{"moderation", responses_read_elsewhere, 0, false},
+	{"context_management", member_inexpressible, 0, false},
+	{"moderation", member_inexpressible, 0, false},
 	{"metadata", member_hint, 0, false},
 	{"safety_identifier", member_hint, 0, false},
 	{"prompt_cache_key", member_hint, 0, false},
@@ -323,6 +271,7 @@ int responses_parse(struct chat_reader *r, const struct dialect_target *t, const
 	int rc;
 
 	(void)t;
+	r->owner = "OpenAI";
 	if (json_scan_value(text, len, &whole, NULL) < 0 || whole.type != JSON_SPAN_OBJECT)
 		return err_set(&r->fault->err, ERR_INVAL, "We could not parse the JSON body of your request.");
 	rc = members_read(r, NULL, &whole, body_members, ARRAY_SIZE(body_members), &body);

@@ -3,12 +3,8 @@
 #ifndef DIALECT_RESPONSES_PARSE_H
 #define DIALECT_RESPONSES_PARSE_H
 
-#include "dialect/members.h"
+#include "dialect/content.h"
 #include "dialect/responses.h"
-
-/* Refused: always; unless it is an empty list */
-int responses_read_elsewhere(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into);
-int responses_read_no_list(struct chat_reader *r, const struct place *at, const struct json_span *v, void *into);
 
 /* "instructions" and "input"; absent: none. */
 int responses_read_input(struct chat_reader *r, struct chat_text instructions, const struct json_span *input,
