@@ -156,15 +156,27 @@ static bool fails_here(const struct sim_job *j)
 	return j->fault == SIM_ERROR_FIRST || (j->fault == SIM_MIDSTREAM_ERROR && j->step > sim_pieces(j) / 2);
 }
 
+/* An event that says the call has failed. */
+static void put_failure(struct sim_job *j, struct buf *o)
+{
+	if (j->wire->stream_error) {
+		j->wire->stream_error(j, o);
+		return;
+	}
+	buf_puts(o, j->wire->error_head);
+	sim_error_render(j->dialect, &sim_stream_failure, j->id, o);
+	buf_puts(o, "\n\n");
+}
+
 /* One step's events; false when they were the last. */
 static bool events_next(struct sim_job *j, struct buf *o)
 {
 	if (fails_here(j)) {
-		j->wire->stream_error(j, o);
+		put_failure(j, o);
 		return false;
 	}
 	if (j->fault == SIM_PING && j->step > 0)
-		j->wire->stream_ping(o);
+		buf_puts(o, j->wire->ping);
 	return j->wire->stream_next(j, o);
 }
 

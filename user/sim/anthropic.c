@@ -50,23 +50,6 @@ enum block_of { OF_SYSTEM = 1, OF_USER = 2, OF_ASSISTANT = 4, OF_RESULT = 8 };
 
 static bool read_block(struct sim_reader *r, const struct sim_path *at, const struct json_span *v, unsigned of);
 
-static bool read_blocks(struct sim_reader *r, const struct sim_path *at, const struct json_span *v, unsigned of)
-{
-	struct json_iter it;
-	struct json_span block;
-
-	if (v->type == JSON_SPAN_STRING) {
-		sim_prompt_add(r, v);
-		return true;
-	}
-	if (!sim_given(v) || json_iter_init(&it, v) < 0)
-		return true;
-	for (unsigned i = 0; json_iter_next(&it, NULL, &block) > 0; i++)
-		if (!read_block(r, SIM_NTH(at, i), &block, of))
-			return false;
-	return true;
-}
-
 static bool read_text(struct sim_reader *r, const struct sim_path *at, const struct json_span *v, unsigned of)
 {
 	static const struct sim_member members[] = {{"type", SIM_STRING},
@@ -150,7 +133,7 @@ static bool read_result(struct sim_reader *r, const struct sim_path *at, const s
 					"each `tool_result` block must have a corresponding `tool_use` block in the "
 					"previous message");
 	r->after_result = true;
-	return read_blocks(r, SIM_AT(at, "content"), &m[2], OF_RESULT);
+	return sim_read_parts(r, SIM_AT(at, "content"), &m[2], read_block, OF_RESULT);
 }
 
 static bool read_thinking(struct sim_reader *r, const struct sim_path *at, const struct json_span *v)
@@ -220,7 +203,7 @@ static bool read_message(struct sim_reader *r, const struct sim_path *at, const 
 		return sim_refuse_value(r, at,
 					"`tool_use` ids were found without `tool_result` blocks immediately after");
 	r->after_result = false;
-	if (!read_blocks(r, SIM_AT(at, "content"), &m[1], user ? OF_USER : OF_ASSISTANT))
+	if (!sim_read_parts(r, SIM_AT(at, "content"), &m[1], read_block, user ? OF_USER : OF_ASSISTANT))
 		return false;
 	return !user || !r->n_pending ||
 	       sim_refuse_value(r, at, "`tool_use` ids were found without `tool_result` blocks immediately after");
@@ -346,7 +329,7 @@ static bool messages_read(struct sim_reader *r, const struct json_span *body)
 	    (sim_given(&m[METADATA]) && !SIM_MEMBERS(r, SIM_AT(NULL, "metadata"), &m[METADATA], metadata, user)))
 		return false;
 	r->user = user[0];
-	return read_sampling(r, m) && read_blocks(r, SIM_AT(NULL, "system"), &m[SYSTEM], OF_SYSTEM) &&
+	return read_sampling(r, m) && sim_read_parts(r, SIM_AT(NULL, "system"), &m[SYSTEM], read_block, OF_SYSTEM) &&
 	       read_messages(r, &m[MESSAGES]) && read_tools(r, &m[TOOLS], &m[TOOL_CHOICE]) &&
 	       read_output(r, &m[OUTPUT]);
 }
@@ -546,23 +529,11 @@ static bool messages_stream_next(struct sim_job *j, struct buf *o)
 	return j->step++ <= n;
 }
 
-static void messages_stream_error(struct sim_job *j, struct buf *o)
-{
-	SIM_PUT(o, "event: error\ndata: ");
-	sim_error_render(j->dialect, &sim_stream_failure, j->id, o);
-	SIM_PUT(o, "\n\n");
-}
-
-static void messages_stream_ping(struct buf *o)
-{
-	SIM_PUT(o, EVENT("ping") END);
-}
-
 const struct sim_wire sim_wire_messages = {
 	.name = "messages",
 	.read = messages_read,
 	.render = messages_render,
 	.stream_next = messages_stream_next,
-	.stream_error = messages_stream_error,
-	.stream_ping = messages_stream_ping,
+	.error_head = "event: error\ndata: ",
+	.ping = EVENT("ping") END,
 };

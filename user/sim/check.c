@@ -341,6 +341,24 @@ static bool stop_add(struct sim_reader *r, const struct sim_path *at, const stru
 	return true;
 }
 
+bool sim_read_parts(struct sim_reader *r, const struct sim_path *at, const struct json_span *v, sim_part_fn read,
+		    unsigned of)
+{
+	struct json_iter it;
+	struct json_span part;
+
+	if (v->type == JSON_SPAN_STRING) {
+		sim_prompt_add(r, v);
+		return true;
+	}
+	if (!sim_given(v) || json_iter_init(&it, v) < 0)
+		return true;
+	for (unsigned i = 0; json_iter_next(&it, NULL, &part) > 0; i++)
+		if (!read(r, SIM_NTH(at, i), &part, of))
+			return false;
+	return true;
+}
+
 bool sim_stops_read(struct sim_reader *r, const struct sim_path *at, const struct json_span *list, unsigned most)
 {
 	struct json_iter it;

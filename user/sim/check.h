@@ -91,6 +91,10 @@ bool sim_args_text_len(struct sim_reader *r, const struct json_span *string, siz
 
 /* Adds to the prompt. */
 void sim_prompt_add(struct sim_reader *r, const struct json_span *string);
+/* A string's text, or each element by `read`, which is told what it is of; absent: nothing. False: refused. */
+typedef bool (*sim_part_fn)(struct sim_reader *r, const struct sim_path *at, const struct json_span *v, unsigned of);
+bool sim_read_parts(struct sim_reader *r, const struct sim_path *at, const struct json_span *v, sim_part_fn read,
+		    unsigned of);
 bool sim_stops_read(struct sim_reader *r, const struct sim_path *at, const struct json_span *list, unsigned most);
 /* A tool's declaration; one more stop on the way to a call. */
 void sim_tool_offer(struct sim_reader *r, const struct json_span *name, const struct json_span *schema);

@@ -579,23 +579,11 @@ static bool gemini_stream_next(struct sim_job *j, struct buf *o)
 	return j->step++ <= n;
 }
 
-static void gemini_stream_error(struct sim_job *j, struct buf *o)
-{
-	SIM_PUT(o, "data: ");
-	sim_error_render(j->dialect, &sim_stream_failure, j->id, o);
-	SIM_PUT(o, "\n\n");
-}
-
-static void gemini_stream_ping(struct buf *o)
-{
-	SIM_PUT(o, ": ping\n\n");
-}
-
 const struct sim_wire sim_wire_gemini = {
 	.name = "generateContent",
 	.read = gemini_read,
 	.render = gemini_render,
 	.stream_next = gemini_stream_next,
-	.stream_error = gemini_stream_error,
-	.stream_ping = gemini_stream_ping,
+	.error_head = "data: ",
+	.ping = ": ping\n\n",
 };

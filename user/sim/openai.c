@@ -125,21 +125,9 @@ static bool read_part(struct sim_reader *r, const struct sim_path *at, const str
 
 static bool read_content(struct sim_reader *r, const struct sim_path *at, const struct json_span *v, unsigned of)
 {
-	struct json_iter it;
-	struct json_span part;
-
-	if (v->type == JSON_SPAN_STRING) {
-		sim_prompt_add(r, v);
-		return true;
-	}
-	if (!sim_given(v) || json_iter_init(&it, v) < 0)
-		return true;
-	if (json_is_empty(v))
+	if (v->type == JSON_SPAN_ARRAY && json_is_empty(v))
 		return sim_refuse_value(r, at, "it should have at least one part");
-	for (unsigned i = 0; json_iter_next(&it, NULL, &part) > 0; i++)
-		if (!read_part(r, SIM_NTH(at, i), &part, of))
-			return false;
-	return true;
+	return sim_read_parts(r, at, v, read_part, of);
 }
 
 static bool read_call(struct sim_reader *r, const struct sim_path *at, const struct json_span *v)
@@ -549,23 +537,11 @@ static bool chat_stream_next(struct sim_job *j, struct buf *o)
 	return false;
 }
 
-static void chat_stream_error(struct sim_job *j, struct buf *o)
-{
-	SIM_PUT(o, "data: ");
-	sim_error_render(j->dialect, &sim_stream_failure, j->id, o);
-	SIM_PUT(o, "\n\n");
-}
-
-static void chat_stream_ping(struct buf *o)
-{
-	SIM_PUT(o, ": keep-alive\n\n");
-}
-
 const struct sim_wire sim_wire_chat = {
 	.name = "chat",
 	.read = chat_read,
 	.render = chat_render,
 	.stream_next = chat_stream_next,
-	.stream_error = chat_stream_error,
-	.stream_ping = chat_stream_ping,
+	.error_head = "data: ",
+	.ping = ": keep-alive\n\n",
 };

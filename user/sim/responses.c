@@ -40,7 +40,7 @@ static const struct sim_member body_members[] = {
 };
 enum { MODEL, INPUT, INSTRUCTIONS, STREAM, MAX, TEMPERATURE, TOP_P, TEXT, TOOLS, TOOL_CHOICE, USER };
 
-static bool read_part(struct sim_reader *r, const struct sim_path *at, const struct json_span *v, bool assistant)
+static bool read_part(struct sim_reader *r, const struct sim_path *at, const struct json_span *v, unsigned assistant)
 {
 	static const struct sim_member members[] = {
 		{"type", SIM_STRING | SIM_NEEDED}, {"text", SIM_STRING},     {"refusal", SIM_STRING},
@@ -66,23 +66,6 @@ static bool read_part(struct sim_reader *r, const struct sim_path *at, const str
 	return sim_refuse_value(r, SIM_AT(at, "type"), "such a part can't stand here");
 }
 
-static bool read_content(struct sim_reader *r, const struct sim_path *at, const struct json_span *v, bool assistant)
-{
-	struct json_iter it;
-	struct json_span part;
-
-	if (v->type == JSON_SPAN_STRING) {
-		sim_prompt_add(r, v);
-		return true;
-	}
-	if (!sim_given(v) || json_iter_init(&it, v) < 0)
-		return true;
-	for (unsigned i = 0; json_iter_next(&it, NULL, &part) > 0; i++)
-		if (!read_part(r, SIM_NTH(at, i), &part, assistant))
-			return false;
-	return true;
-}
-
 static bool read_message(struct sim_reader *r, const struct sim_path *at, const struct json_span *v)
 {
 	static const struct sim_member members[] = {{"role", SIM_STRING | SIM_NEEDED},
@@ -97,7 +80,7 @@ static bool read_message(struct sim_reader *r, const struct sim_path *at, const 
 	    !SIM_ONE_OF(r, SIM_AT(at, "role"), &m[0], "user", "assistant", "system", "developer"))
 		return false;
 	r->after_result = false;
-	return read_content(r, SIM_AT(at, "content"), &m[1], json_string_is(&m[0], "assistant"));
+	return sim_read_parts(r, SIM_AT(at, "content"), &m[1], read_part, json_string_is(&m[0], "assistant"));
 }
 
 static bool read_call(struct sim_reader *r, const struct sim_path *at, const struct json_span *v)
@@ -137,7 +120,7 @@ static bool read_result(struct sim_reader *r, const struct sim_path *at, const s
 	if (!sim_result_seen(r, &m[1]))
 		return sim_refuse_value(r, SIM_AT(at, "call_id"), "No tool call found for function call output");
 	r->after_result = true;
-	return read_content(r, SIM_AT(at, "output"), &m[2], false);
+	return sim_read_parts(r, SIM_AT(at, "output"), &m[2], read_part, false);
 }
 
 static bool read_item(struct sim_reader *r, const struct sim_path *at, const struct json_span *v)
@@ -509,16 +492,11 @@ static void responses_stream_error(struct sim_job *j, struct buf *o)
 	event_close(o);
 }
 
-static void responses_stream_ping(struct buf *o)
-{
-	SIM_PUT(o, ": keep-alive\n\n");
-}
-
 const struct sim_wire sim_wire_responses = {
 	.name = "responses",
 	.read = responses_read,
 	.render = responses_render,
 	.stream_next = responses_stream_next,
 	.stream_error = responses_stream_error,
-	.stream_ping = responses_stream_ping,
+	.ping = ": keep-alive\n\n",
 };

@@ -193,10 +193,10 @@ struct sim_wire {
 	void (*render)(const struct sim_job *j, struct buf *o);
 	/* Appends the next step's events; false when that was the last. NULL: no streams. */
 	bool (*stream_next)(struct sim_job *j, struct buf *o);
-	/* An event that says the call has failed. */
+	/* An event that says the call has failed: the dialect's error behind this, or a function of its own. */
+	const char *error_head;
 	void (*stream_error)(struct sim_job *j, struct buf *o);
-	/* Something that clients have to skip. */
-	void (*stream_ping)(struct buf *o);
+	const char *ping; /* something that clients have to skip */
 };
 extern const struct sim_wire sim_wire_chat, sim_wire_responses, sim_wire_embeddings, sim_wire_messages, sim_wire_gemini;
 
