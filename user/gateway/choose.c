@@ -204,12 +204,8 @@ static enum call_step go_in(struct call *c, const struct faults *f, uint64_t now
 
 static void refuse_cooling(struct call *c, uint64_t retry_ns)
 {
-	struct answer_headers a;
-
-	answer_headers_init(&a, c);
-	answer_retry_after(&a, retry_ns);
-	call_error_with(c, &a, 429, "requests", "rate_limit_exceeded", NULL,
-			"The providers of this model are at their rate limits; retry later.");
+	call_error_retry(c, retry_ns, 429, "requests", "rate_limit_exceeded",
+			 "The providers of this model are at their rate limits; retry later.");
 }
 
 static void refuse_wire(struct call *c)
@@ -223,19 +219,14 @@ static void refuse_wire(struct call *c)
 /* What was tried has failed. */
 static void refuse_failed(struct call *c)
 {
-	struct answer_headers a;
-
 	if (call_fail(c))
 		return;
-	if (!c->crowded) {
+	if (c->crowded)
+		call_error_retry(c, RETRY_AFTER_NS, 503, "server_error", "server_is_overloaded",
+				 "All connections to this model's providers are busy; retry shortly.");
+	else
 		call_error(c, 502, "server_error", "upstream_unreachable", NULL,
 			   "No provider of this model could be reached.");
-		return;
-	}
-	answer_headers_init(&a, c);
-	answer_retry_after(&a, RETRY_AFTER_NS);
-	call_error_with(c, &a, 503, "server_error", "server_is_overloaded", NULL,
-			"All connections to this model's providers are busy; retry shortly.");
 }
 
 /* Nothing has failed: what couldn't be said to one may be said to another that can't be had just now. */

@@ -110,7 +110,8 @@ static void keep_headers(struct call *c, const struct upstream_head *h)
 	if (c->load)
 		quota_note(&quota, c->load, c->first_byte_ns);
 	c->retry_after_ms = 0;
-	(void)dialect_retry_after(retry.after_ms, retry.after, clock_wall_ms() / 1000, &c->retry_after_ms);
+	if (retry.after_ms || retry.after) /* few answers have one: the clock needn't be read for the others */
+		(void)dialect_retry_after(retry.after_ms, retry.after, clock_wall_ms() / 1000, &c->retry_after_ms);
 }
 
 static void add_passed(const struct call *c, struct answer_headers *a)
@@ -183,8 +184,6 @@ static void malformed(struct call *c, const char *why)
 					      "The provider answered with something that is no answer of its API.",
 					      .broken = true};
 
-	attempt_end(c, ATTEMPT_FAILURE);
-	call_cancel_upstream(c);
 	meters_upstream_error(c, "protocol");
 	call_log(c, LOG_WARN, "provider %s: %s", c->deployment->provider->conf->name, why);
 	call_give_up(c, &f, ATTEMPT_FAILURE);
@@ -296,8 +295,6 @@ static void feed_events(struct call *c, const char *data, size_t len)
 	rc = dialect_stream_feed(&c->events, data, len, out);
 	/* An error in place of a stream: the client's head isn't out yet, and its first byte not either. */
 	if (rc < 0 || out->failed || (c->events.error_seen && !c->begun)) {
-		attempt_end(c, ATTEMPT_FAILURE);
-		call_cancel_upstream(c);
 		meters_upstream_error(c, c->events.error_seen ? "server_error" : "protocol");
 		call_log(c, LOG_WARN, "provider %s: %s", c->deployment->provider->conf->name,
 			 rc < 0 ? "an event of the stream is too large, or none of its API" : "its stream is an error");
@@ -383,6 +380,7 @@ void deliver_failed(struct call *c, int code)
 		return;
 	}
 	attempt_end(c, ATTEMPT_FAILURE);
+	call_cancel_upstream(c);
 	c->broken = true;
 	money_end(c);
 	if (c->mode == CALL_MODE_EVENTS && !c->events.error_seen) {

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "gateway/refuse.h"
 
+#include <assert.h>
 #include <string.h>
 #include <strings.h>
 
@@ -25,10 +26,13 @@ static void forget_answer(struct call *c)
 	c->paused = false;
 }
 
+/* c->failure says with what. */
 static void answer_failure(struct call *c)
 {
-	if (!call_fail(c))
-		call_error(c, 502, "server_error", "upstream_failed", NULL, "The provider failed.");
+	bool answered = call_fail(c);
+
+	assert(answered);
+	(void)answered;
 }
 
 void call_give_up(struct call *c, const struct call_failure *f, enum attempt_outcome outcome)

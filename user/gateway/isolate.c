@@ -10,16 +10,13 @@
 void isolate_refuse(struct call *c, enum tg_reason reason, uint64_t retry_after_ns)
 {
 	struct dialect_refusal r = dialect_refusal_of(reason);
-	struct answer_headers a;
 
 	meters_verdict(c, TG_VERDICT_ANSWER, reason);
-	answer_headers_init(&a, c);
-	answer_retry_after(&a, retry_after_ns);
 	/* At the NIC it is about a whole API method, here about one model. */
-	call_error_with(c, &a, r.status, r.type, r.code, NULL,
-			reason == TG_REASON_CIRCUIT_OPEN
-				? "Every provider of this model is failing at present; retry later."
-				: r.message);
+	call_error_retry(c, retry_after_ns, r.status, r.type, r.code,
+			 reason == TG_REASON_CIRCUIT_OPEN
+				 ? "Every provider of this model is failing at present; retry later."
+				 : r.message);
 }
 
 /* ---- telling the one that got a place */

@@ -139,6 +139,17 @@ void call_error(struct call *c, int status, const char *type, const char *code, 
 	call_error_with(c, &a, status, type, code, param, message);
 }
 
+void call_error_retry(struct call *c, uint64_t retry_after_ns, int status, const char *type, const char *code,
+		      const char *message)
+{
+	struct answer_headers a;
+
+	answer_headers_init(&a, c);
+	if (retry_after_ns)
+		answer_retry_after(&a, retry_after_ns);
+	call_error_with(c, &a, status, type, code, NULL, message);
+}
+
 void call_refuse(struct call *c, enum tg_reason reason, const char *message)
 {
 	struct dialect_refusal r = dialect_refusal_of(reason);
@@ -153,14 +164,10 @@ void call_refuse(struct call *c, enum tg_reason reason, const char *message)
 bool call_fail(struct call *c)
 {
 	const struct call_failure *f = &c->failure;
-	struct answer_headers a;
 
 	if (f->status) {
-		answer_headers_init(&a, c);
-		if (f->retry_after_ms)
-			answer_retry_after(&a, f->retry_after_ms * 1000000);
 		c->broken |= f->broken;
-		call_error_with(c, &a, f->status, f->type, f->code, NULL, f->message);
+		call_error_retry(c, f->retry_after_ms * 1000000, f->status, f->type, f->code, f->message);
 		return true;
 	}
 	if (c->fault) {

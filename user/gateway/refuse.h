@@ -26,6 +26,9 @@ void call_refuse(struct call *c, enum tg_reason reason, const char *message);
 void call_error(struct call *c, int status, const char *type, const char *code, const char *param, const char *message);
 void call_error_with(struct call *c, struct answer_headers *a, int status, const char *type, const char *code,
 		     const char *param, const char *message);
+/* As call_error, with when to ask again; 0 = that isn't said. */
+void call_error_retry(struct call *c, uint64_t retry_after_ns, int status, const char *type, const char *code,
+		      const char *message);
 /* What the last attempt failed with (c->failure), or what couldn't be said to any deployment (c->fault). False:
  * neither; then nothing was answered. */
 bool call_fail(struct call *c) MUST_CHECK;
