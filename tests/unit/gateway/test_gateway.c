@@ -1,51 +1,22 @@
 /* Goal: gateway.h's W1 and W2 and enforce.h's F1 and F2 on shared memory without a kernel. Method: a gateway in memory
  * mode; a thread stands in for a worker's loop where waiting matters. */
+#include "fixture.h"
+
 #include "gateway/enforce.h"
-#include "gateway/state.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
-static struct kernel *k;
-static struct metrics *metrics;
-static struct gateway *gw;
-
-static void setup(void)
-{
-	static const uint8_t pepper[CRYPTO_PEPPER_LEN] = {1};
-	struct gateway_opts o = {.pepper = pepper, .workers = 1};
-	struct err err;
-
-	cr_assert_eq(kernel_open_memory(&k, &err), 0, "%s", err.msg);
-	cr_assert_eq(metrics_new(2, &metrics, &err), 0);
-	o.kernel = k;
-	o.metrics = metrics;
-	cr_assert_eq(gateway_new(&o, &gw, &err), 0, "%s", err.msg);
-}
-
-static void teardown(void)
-{
-	gateway_free(gw);
-	metrics_free(metrics);
-	kernel_close(k);
-}
-
-TestSuite(gateway, .init = setup, .fini = teardown);
+TestSuite(gateway, .init = fixture_setup, .fini = fixture_teardown);
 
 static int apply(unsigned requests)
 {
-	struct conf_errors errs = {0};
-	struct policy *p = NULL;
-	uint32_t generation;
 	char text[128];
-	struct err err;
 
-	snprintf(text, sizeof(text), "version: 1\nlimits:\n  key: {requests: %u, period: 60s}\n", requests);
-	cr_assert_eq(policy_parse(text, strlen(text), &p, &errs), 0);
-	conf_errors_done(&errs);
-	return gateway_policy_apply(gw, p, &generation, &err);
+	snprintf(text, sizeof(text), "limits:\n  key: {requests: %u, period: 60s}\n", requests);
+	return fixture_policy(text);
 }
 
 static struct tenant acme = {.id = "acme", .subject = 1, .incarnation = 1};

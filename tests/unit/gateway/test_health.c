@@ -1,18 +1,15 @@
 /* Goal: health.h's I1 to I3, routes.h's Q1, breakers listed, forced and kept, tenants' bulkheads by the policy in
  * force. Method: a gateway in memory mode with catalogs from text; breakers are moved as calls move them. */
+#include "fixture.h"
+
 #include "base/clock.h"
 #include "gateway/breakers.h"
 #include "gateway/health.h"
-#include "gateway/state.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-
-static struct kernel *k;
-static struct metrics *metrics;
-static struct gateway *gw;
 
 static void publish(const char *models)
 {
@@ -35,43 +32,13 @@ static void publish(const char *models)
 
 static void policy(const char *rest)
 {
-	struct conf_errors errs = {0};
-	struct policy *p = NULL;
-	uint32_t generation;
-	char text[1024];
-	struct err err;
-
-	snprintf(text, sizeof(text), "version: 1\n%s", rest);
-	cr_assert_eq(policy_parse(text, strlen(text), &p, &errs), 0, "%s: %s", errs.count ? errs.items[0].path : "",
-		     errs.count ? errs.items[0].msg : "");
-	conf_errors_done(&errs);
-	cr_assert_eq(gateway_policy_apply(gw, p, &generation, &err), 0, "%s", err.msg);
+	cr_assert_eq(fixture_policy(rest), 0);
 }
 
 #define ONE "  m1: {deployments: [{provider: a, model: x}]}\n"
 #define TWO "  m1: {deployments: [{provider: a, model: x}, {provider: b, model: y}]}\n"
 
-static void setup(void)
-{
-	static const uint8_t pepper[CRYPTO_PEPPER_LEN] = {1};
-	struct gateway_opts o = {.pepper = pepper, .workers = 1};
-	struct err err;
-
-	cr_assert_eq(kernel_open_memory(&k, &err), 0, "%s", err.msg);
-	cr_assert_eq(metrics_new(2, &metrics, &err), 0);
-	o.kernel = k;
-	o.metrics = metrics;
-	cr_assert_eq(gateway_new(&o, &gw, &err), 0, "%s", err.msg);
-}
-
-static void teardown(void)
-{
-	gateway_free(gw);
-	metrics_free(metrics);
-	kernel_close(k);
-}
-
-TestSuite(health, .init = setup, .fini = teardown);
+TestSuite(health, .init = fixture_setup, .fini = fixture_teardown);
 
 /* As calls do it. */
 static void outcome(const char *id, enum breaker_outcome o, unsigned times)
@@ -220,7 +187,8 @@ Test(health, a_route_is_marked_while_all_that_serve_it_are_open)
 	cr_expect_eq(word(TG_ROUTE_CHAT_COMPLETIONS),
 		     breaker_blocked_until(&health_find(gw->health, "a/x")->breaker, now));
 	for (unsigned r = 0; r < TG_ROUTE_COUNT; r++)
-		cr_expect_eq(word((enum tg_route)r) > now, dialect_wire_of((enum tg_route)r) != WIRE_NONE, "route %u", r);
+		cr_expect_eq(word((enum tg_route)r) > now, dialect_wire_of((enum tg_route)r) != WIRE_NONE, "route %u",
+			     r);
 	t = tick();
 	cr_expect_eq(t.events, 2);
 	cr_expect_str_eq(t.kinds[0], "breaker.opened");
