@@ -118,11 +118,6 @@ static int emit_error(struct dialect_stream *s, const struct wire_event *ev, con
 	return wire_emit(s, &out);
 }
 
-static bool is_finished(const struct dialect_stream *s, unsigned choice)
-{
-	return s->finished_bits[choice / 64] >> choice % 64 & 1;
-}
-
 static int decode_part(struct dialect_stream *s, unsigned choice, const struct json_span *v)
 {
 	struct gemini_decoder *d = wire_decoder(s);
@@ -132,7 +127,7 @@ static int decode_part(struct dialect_stream *s, unsigned choice, const struct j
 
 	if (rc < 0 || p.thought || (!p.text.len && !p.is_call))
 		return rc;
-	if (is_finished(s, choice))
+	if (wire_is_finished(s, choice))
 		return ERR_PROTO;
 	if (!p.is_call) {
 		ev.kind = CHAT_EV_TEXT;
@@ -171,7 +166,7 @@ static int finish(struct dialect_stream *s, unsigned choice, enum chat_finish re
 {
 	struct chat_event ev = {.kind = CHAT_EV_FINISH, .choice = choice, .finish = reason};
 
-	if (is_finished(s, choice))
+	if (wire_is_finished(s, choice))
 		return 0;
 	s->complete |= wire_finish(s, choice);
 	return wire_emit(s, &ev);

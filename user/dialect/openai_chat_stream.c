@@ -197,7 +197,7 @@ static int finish_choice(struct dialect_stream *s, unsigned choice, enum chat_fi
 	struct chat_event ev = {.kind = CHAT_EV_FINISH, .choice = choice, .finish = finish};
 	int rc;
 
-	if (s->finished_bits[choice / 64] >> choice % 64 & 1)
+	if (wire_is_finished(s, choice))
 		return 0;
 	rc = end_tool(s, choice);
 	s->complete |= wire_finish(s, choice);

@@ -110,12 +110,17 @@ int wire_emit(struct dialect_stream *s, const struct chat_event *ev)
 	return st->rc;
 }
 
+#define FINISHED_MAX (ARRAY_SIZE(((struct dialect_stream *)0)->finished_bits) * 64)
+
+bool wire_is_finished(const struct dialect_stream *s, unsigned choice)
+{
+	return choice < FINISHED_MAX && s->finished_bits[choice / 64] >> choice % 64 & 1;
+}
+
 bool wire_finish(struct dialect_stream *s, unsigned choice)
 {
-	uint64_t bit = 1ull << choice % 64;
-
-	if (choice < 128 && !(s->finished_bits[choice / 64] & bit)) {
-		s->finished_bits[choice / 64] |= bit;
+	if (choice < FINISHED_MAX && !wire_is_finished(s, choice)) {
+		s->finished_bits[choice / 64] |= 1ull << choice % 64;
 		s->finished++;
 	}
 	return s->finished >= s->opts.choices;

@@ -71,6 +71,7 @@ void *wire_encoder(const struct dialect_stream *s);
 int wire_emit(struct dialect_stream *s, const struct chat_event *ev) MUST_CHECK;
 /* A choice is done; true when all that were asked for are. */
 bool wire_finish(struct dialect_stream *s, unsigned choice);
+bool wire_is_finished(const struct dialect_stream *s, unsigned choice); /* choices beyond those counted never are */
 /* Usage from `v` by D3. */
 void wire_take_usage(struct dialect_stream *s, int rc, const struct usage *u, bool inconsistent);
 
